@@ -1,0 +1,49 @@
+"""Measure, compare and test how stable the layers of a vision network are to deformations of its input.
+
+    import pliant
+
+    profile = pliant.measure(model, images, deformation=pliant.ThinPlate(grid=3, reach=2.0), layers="blocks")
+    profile.to_pandas()
+
+Public names are loaded when they are first used: `import pliant` alone loads no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pliant._checks import InputError
+    from pliant.deform import Deformation, Field, ThinPlate, warp
+    from pliant.measurement import measure
+    from pliant.profile import Profile
+    from pliant.stats import Interval
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Deformation": "pliant.deform",
+    "Field": "pliant.deform",
+    "InputError": "pliant._checks",
+    "Interval": "pliant.stats",
+    "Profile": "pliant.profile",
+    "ThinPlate": "pliant.deform",
+    "measure": "pliant.measurement",
+    "warp": "pliant.deform",
+}
+
+__all__ = ["Deformation", "Field", "InputError", "Interval", "Profile", "ThinPlate", "measure", "warp"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    try:
+        return import_module(f"pliant.{name}")
+    except ModuleNotFoundError as error:
+        if error.name == f"pliant.{name}":
+            raise AttributeError(f"module 'pliant' has no attribute {name!r}") from None
+        raise
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,94 @@
+"""`pliant demo`: the study in small, from images to a report."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pliant import report
+from pliant._checks import require
+from pliant.plan import Study, Training
+from pliant.run import Stage, execute
+
+
+def demo(
+    *,
+    data: str = "digits",
+    width: float = 0.5,
+    epochs: int = 12,
+    limit: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+) -> int:
+    """Train five small nets that differ in their downsampling, measure them before and after, write a report.
+
+    Run again with the same options it goes on where it stopped, net by net.
+
+    Parameters
+    ----------
+    data
+        "digits" (embedded), "cifar10", "mnist", or a folder of parquet files or of images, one subfolder a class.
+    width
+        Factor on the channels of every layer.
+    epochs
+        Passes over the training images.
+    limit
+        Use this many training images; all of them if not given.
+    seed
+        Of initial weights, batches and deformations.
+    out
+        Folder of the run; by default runs/demo-DATA-PLAN, PLAN being the plan's identity.
+    """
+    require(epochs >= 1, f"epochs={epochs}: at least 1, or there is nothing after training")
+    study = Study(data=data, width=width, limit=limit, seed=seed, training=Training(epochs=epochs))
+    folder = out or Path("runs") / f"demo-{Path(data).name}-{study.identity}"
+    console = Console()
+    try:
+        with _Display(console) as display:
+            execute(study, folder, display.show)
+    except KeyboardInterrupt:
+        for weights in sorted(folder.glob("*/interrupted.safetensors")):
+            console.print(f"Interrupted; the weights so far are in {weights}. The same command goes on.")
+        raise
+    page = report.comparison(folder)
+    console.print(report.headline(folder), soft_wrap=True)
+    console.print(f"Report: {page}", soft_wrap=True)
+    return 0
+
+
+class _Display:
+    """One line for the net at work: what it does, how far, how accurate, how long still."""
+
+    def __init__(self, console: Console):
+        self._progress = Progress(
+            TextColumn("{task.fields[run]}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("loading", total=None, run="")
+        self._console = console
+        self._run = ""
+
+    def __enter__(self) -> "_Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def show(self, stage: Stage) -> None:
+        """Bring the line to where the study stands."""
+        if stage.run != self._run:
+            self._run = stage.run
+            self._console.print(f"{stage.number}/{stage.nets} {stage.run}")
+        done = stage.training
+        if done is None:
+            self._progress.update(self._task, description=stage.what, run=stage.run, completed=0, total=None)
+        else:
+            text = f"epoch {done.epoch}/{done.epochs}, loss {done.loss:.3f}, accuracy {done.accuracy:.3f}"
+            self._progress.update(
+                self._task, description=text, run=stage.run, completed=done.step, total=done.steps, refresh=True
+            )

@@ -1,0 +1,41 @@
+"""`pliant layers`: what can be measured in a model."""
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from pliant import zoo
+from pliant.capture import PRESETS, kept, select, trace
+
+
+def layers(model: str, *, layers: str = "all", size: int | None = None) -> int:
+    """List the layers of a model in the order in which they run, with their shapes and the presets that hold them.
+
+    Parameters
+    ----------
+    model
+        As for `pliant measure`; no weights are fetched.
+    layers
+        blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them.
+    size
+        Pixels a side of the input, instead of the model's own.
+    """
+    loaded = zoo.load(model, pretrained=False, size=size)
+    images = torch.zeros(2, loaded.channels, *loaded.size)
+    with kept(loaded.model):
+        calls = trace(loaded.model.eval(), loaded.normalise(images))
+    chosen = select(loaded.model, calls, layers.split(",") if "," in layers else layers)
+    held = {}
+    for preset in ("blocks", "convs", "stages"):
+        for call in PRESETS[preset](loaded.model, calls):
+            held.setdefault(call.name, []).append(preset)
+    table = Table(box=None, pad_edge=False)
+    for title in ("layer", "kind", "shape", "presets"):
+        table.add_column(title, no_wrap=title == "layer", overflow="fold")
+    for call in chosen:
+        shape = " x ".join(map(str, call.shape))
+        table.add_row(call.name, call.kind.__name__, shape, " ".join(held.get(call.name, [])))
+    console = Console()
+    console.print(table, markup=False)
+    console.print(f"{len(chosen)} of {len(calls)} calls; input {' x '.join(map(str, images.shape[1:]))}")
+    return 0

@@ -1,0 +1,219 @@
+"""`pliant measure`: which layer of a model loses stability, in one command."""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from pliant import records, report, zoo
+from pliant._checks import InputError, require
+from pliant.cli.strength import pixels
+from pliant.data import ImageFolder, Skipped, photographs
+from pliant.data.embedded_photographs import SOURCE
+from pliant.deform import ThinPlate
+from pliant.measurement import measure as measure_model
+from pliant.profile import Profile
+from pliant.report import terminal
+
+PHOTOGRAPHS = 64
+CALIBRATION = 512
+
+
+def measure(
+    model: str,
+    *,
+    images: Path | None = None,
+    layers: str = "blocks",
+    metric: Literal["cosine", "euclidean"] = "cosine",
+    weights: Path | None = None,
+    untrained: bool = False,
+    grid: int = 5,
+    reach: str = "4.5%",
+    padding: Literal["zeros", "border", "reflection"] = "border",
+    batch_norm: Literal["as_is", "untouched", "calibrated"] = "as_is",
+    limit: int = 128,
+    block: int = 128,
+    seed: int = 0,
+    on_bad_image: Literal["skip", "refuse"] = "skip",
+    refuse_folds: bool = False,
+    fail_above: float | None = None,
+    at: str | None = None,
+    size: int | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    device: str | None = None,
+    out: Path | None = None,
+) -> int:
+    """Measure how sensitive each layer of a model is to small deformations of its input.
+
+    Images go through the model's own resizing and cropping, are deformed, then normalised. 0 means that a layer does
+    not notice, 1 that a deformed image looks to it like another image.
+
+    Parameters
+    ----------
+    model
+        A timm model (resnet50.a1_in1k, timm/resnet50.a1_in1k), torchvision:resnet50/IMAGENET1K_V2, or
+        path/to/file.py:factory; the file is run.
+    images
+        A folder of images, read recursively. Without it: crops of two embedded photographs, for a first look.
+    layers
+        blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them.
+    metric
+        The distance between representations.
+    weights
+        A file of weights (.safetensors, or .pt with tensors alone) instead of the published ones.
+    untrained
+        Initial weights, drawn from the seed.
+    grid
+        Control points a side of the thin-plate deformation.
+    reach
+        Largest displacement of a control point per axis: a share of the width (4.5%) or pixels (10px).
+    padding
+        What stands outside an image.
+    batch_norm
+        "as_is"; for untrained models also "untouched" (mean 0, variance 1) or "calibrated" (on other images).
+    limit
+        Measure this many images, evenly spaced over the folder; 0 for all.
+    block
+        Images whose pairs share a median; as many and their deformed copies go through the model at once.
+    seed
+        Of the deformations, and of initial weights.
+    on_bad_image
+        Leave out images that cannot be used, and list them, or refuse to go on.
+    refuse_folds
+        Refuse deformations that fold.
+    fail_above
+        Exit with status 1 if the interval of a layer lies above this sensitivity: a gate for a build.
+    at
+        The layer that --fail-above looks at; any layer if not given.
+    size
+        Pixels a side, instead of the model's own.
+    mean
+        For normalising, one for each channel, instead of the model's own.
+    std
+        For normalising, one for each channel, instead of the model's own.
+    device
+        cpu, cuda; a GPU if there is one.
+    out
+        A folder for the profile, the raw numbers and a report.html.
+    """
+    require(at is None or fail_above is not None, f"--at {at} says where --fail-above looks: give --fail-above too")
+    require(fail_above is None or math.isfinite(fail_above), f"--fail-above {fail_above}: give a number, such as 0.4")
+    require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
+    if out is not None:
+        records.check_writable(out)
+    console = Console()
+    loaded = zoo.load(model, pretrained=not untrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
+    sample = _Sample(loaded, images, limit, on_bad_image, batch_norm)
+    place = _device(device)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("measuring", total=sample.count)
+        profile = measure_model(
+            loaded.model.to(place),
+            sample.batches,
+            ThinPlate(grid, pixels(reach, loaded.size[1])),
+            layers=layers.split(",") if "," in layers else layers,
+            metric=metric,
+            seed=seed,
+            padding=padding,
+            batch_norm=batch_norm,
+            calibration=sample.calibration(),
+            preprocess=loaded.normalise,
+            block=block,
+            refuse_folds=refuse_folds,
+            on_block=lambda done: progress.update(task, completed=done),
+        )
+    console.print(f"{loaded.name}: {loaded.source} Images: {sample.source()}", soft_wrap=True, highlight=False)
+    terminal.show(profile, console)
+    if untrained and weights is None and batch_norm == "as_is":
+        console.print("Untrained: batch norm stands at mean 0, variance 1; compare with --batch-norm calibrated.")
+    if sample.skipped():
+        console.print(f"Left out {len(sample.skipped())} images:")
+        for skipped in sample.skipped():
+            console.print(f"  {skipped.file}: {skipped.reason}", soft_wrap=True, markup=False, highlight=False)
+    if out is not None:
+        profile.save(out)
+        page = report.single(
+            profile, out, model=loaded.name, source=f"{loaded.source} {sample.source()}", skipped=sample.skipped()
+        )
+        console.print(f"Report: {page}", soft_wrap=True)
+    return 0 if fail_above is None else _gate(profile, fail_above, at, console)
+
+
+class _Sample:
+    """The images of a measurement: a folder's, or crops of the embedded photographs."""
+
+    def __init__(self, loaded: zoo.Loaded, folder: Path | None, limit: int, on_bad_image: str, batch_norm: str) -> None:
+        self.batches: Tensor | ImageFolder
+        self._wants_calibration = batch_norm == "calibrated"
+        self._left_out: tuple[Skipped, ...] = ()
+        if folder is None:
+            require(
+                loaded.channels == 3 and loaded.size[0] == loaded.size[1],
+                f"{loaded.name} takes {loaded.channels} channels of {loaded.size[0]}x{loaded.size[1]}; the embedded "
+                "photographs are square and in colour: give a folder with --images",
+            )
+            count = min(limit or PHOTOGRAPHS, PHOTOGRAPHS)
+            crops = photographs(loaded.size[0], count + (CALIBRATION if self._wants_calibration else 0))
+            self._rest = crops[count:].float() / 255
+            self.batches, self.count = crops[:count].float() / 255, count
+        else:
+            self.batches = ImageFolder(folder, loaded.resize_and_crop, limit or None, on_bad_image)
+            self.count = len(self.batches.chosen)
+
+    def calibration(self) -> Tensor | None:
+        """Other images, to calibrate batch norm with; None if nobody asked."""
+        if not self._wants_calibration:
+            return None
+        if isinstance(self.batches, Tensor):
+            return self._rest
+        others = self.batches.others(CALIBRATION)
+        images = torch.cat(list(others))
+        self._left_out = others.skipped
+        return images
+
+    def source(self) -> str:
+        """Where the images come from; complete after they were measured."""
+        if isinstance(self.batches, Tensor):
+            return f"{self.count} c{SOURCE[1:]}"
+        return f"{len(self.batches.files)} of {self.batches.folder}."
+
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The images left out."""
+        return () if isinstance(self.batches, Tensor) else (*self.batches.skipped, *self._left_out)
+
+
+def _gate(profile: Profile, limit: float, at: str | None, console: Console) -> int:
+    """1 if the interval of the layer, or of any layer, lies above the limit; refuses to pass what it cannot judge."""
+    names = [at] if at is not None else list(profile.layers[1:])
+    for name in names:
+        reason = profile.undefined.get(name)
+        if reason is None and not math.isfinite(profile[name].low):
+            reason = "too few images for an interval"
+        if reason is not None:
+            raise InputError(
+                f"--fail-above cannot judge layer {name!r}: {reason}. Choose others with --layers or --at."
+            )
+    above = [name for name in names if profile[name].low > limit]
+    for name in above:
+        console.print(
+            f"FAILED {name}: {profile[name]} lies above {limit}", soft_wrap=True, highlight=False, markup=False
+        )
+    if not above:
+        console.print(f"passed: no interval of {len(names)} layers lies above {limit}", highlight=False)
+    return 1 if above else 0
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} is not to be had here: {str(error).splitlines()[0]}") from None
+    return device

@@ -1,0 +1,9 @@
+"""Images in memory and on disk: labelled data sets, folders of images, and what the package carries itself."""
+
+from pliant.data.dataset import Dataset, Skipped
+from pliant.data.embedded_photographs import photographs
+from pliant.data.folder import ImageFolder
+from pliant.data.loading import load
+from pliant.data.standardisation import standardise
+
+__all__ = ["Dataset", "ImageFolder", "Skipped", "load", "photographs", "standardise"]

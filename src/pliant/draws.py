@@ -1,0 +1,89 @@
+"""Counter-based randomness: every number is a pure function of (seed, stream, index, draw, position).
+
+Philox 4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3") in integer
+arithmetic, so that the numbers are the same to the bit on every device, whatever the batch size or the worker count.
+Nothing here reads or changes a global generator.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pliant._checks import require
+
+_LOW = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+
+
+class Stream(IntEnum):
+    """What the numbers are for. Streams of one seed are independent of each other."""
+
+    DEFORMATION = 0
+    SHUFFLE = 1
+    AUGMENTATION = 2
+    SPLIT = 3
+    BOOTSTRAP = 4
+
+
+def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:
+    """Four 32-bit words (held in int64) for each counter of four 32-bit words and one key of two."""
+    c0, c1, c2, c3 = counter.unbind(-1)
+    k0, k1 = key
+    for _ in range(10):
+        high0, low0 = _multiply(_MULTIPLIERS[0], c0)
+        high1, low1 = _multiply(_MULTIPLIERS[1], c2)
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+        k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
+    return torch.stack((c0, c1, c2, c3), dim=-1)
+
+
+def uniform(
+    seed: int,
+    stream: Stream,
+    indices: Sequence[int] | Int[Tensor, " n"],
+    draw: int,
+    count: int,
+    device: torch.device | str | None = None,
+) -> Float[Tensor, "n count"]:
+    """`count` numbers in [0, 1) for each index: multiples of 2^-24, float32, exact on every device.
+
+    `seed` in [0, 2^64), `draw` in [0, 2^32), indices in [0, 2^63): others raise `InputError`.
+    """
+    require(0 <= seed < 1 << 64, f"seed={seed}: a seed is an integer from 0 to 2^64 - 1")
+    require(0 <= draw < 1 << 32, f"draw={draw}: a draw is an integer from 0 to 2^32 - 1")
+    index = torch.as_tensor(indices, dtype=torch.int64, device=device)
+    require(bool((index >= 0).all()), f"image indices must be 0 or more, got {index.min() if len(index) else ''}")
+    blocks = -(-count // 4)
+    require(blocks <= 1 << 24, f"count={count}: one draw holds at most 2^26 numbers")
+    position = torch.arange(blocks, dtype=torch.int64, device=index.device) | int(stream) << 24
+    shape = (len(index), blocks)
+    counter = torch.stack(
+        (
+            position.expand(shape),
+            torch.full(shape, draw, dtype=torch.int64, device=index.device),
+            (index & _LOW)[:, None].expand(shape),
+            (index >> 32)[:, None].expand(shape),
+        ),
+        dim=-1,
+    )
+    words = philox(counter, (seed & _LOW, seed >> 32)).flatten(1)[:, :count]
+    return (words >> 8).to(torch.float32) * 2.0**-24
+
+
+def permutation(seed: int, stream: Stream, draw: int, n: int) -> Int[Tensor, " n"]:
+    """A random order of 0 ... n-1, the same on every device: the order of n uniform numbers, ties by position."""
+    return uniform(seed, stream, [0], draw, n)[0].argsort(stable=True)
+
+
+def _multiply(constant: int, word: Int[Tensor, "*n"]) -> tuple[Int[Tensor, "*n"], Int[Tensor, "*n"]]:
+    """High and low 32 bits of a 32 x 32 bit product.
+
+    The product can pass 2^63, so it is put together from 16-bit halves of the word.
+    """
+    low = constant * (word & 0xFFFF)
+    high = constant * (word >> 16) + (low >> 16)
+    return high >> 16, (high & 0xFFFF) << 16 | low & 0xFFFF

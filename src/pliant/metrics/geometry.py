@@ -1,0 +1,78 @@
+"""What distances are made of: the lengths of a block's representations and the gaps between them, in one pass."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Real
+from torch import Tensor
+
+# A slice of the columns and its products stay in the cache, and are enough work to share out between threads.
+_SLICE_NUMBERS = {"cpu": 1 << 20}
+_SLICE_NUMBERS_ELSEWHERE = 1 << 25
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Squared lengths and squared gaps of n representations and of their deformed partners; float64.
+
+    clean, deformed: (n,) |r(x)|^2 and |r(deformed x)|^2.
+    moved: (n,) |r(deformed x) - r(x)|^2.
+    apart: (n, n) |r(x_i) - r(x_j)|^2.
+    """
+
+    clean: Float[Tensor, " n"]
+    deformed: Float[Tensor, " n"]
+    moved: Float[Tensor, " n"]
+    apart: Float[Tensor, "n n"]
+
+    @property
+    def constant(self) -> bool:
+        """All representations are the same, to the bit."""
+        return not self.apart.any()
+
+    @property
+    def finite(self) -> bool:
+        """No representation holds a NaN or an infinity."""
+        return bool(torch.isfinite(self.moved).all() & torch.isfinite(self.apart).all())
+
+
+def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geometry:
+    """The geometry of a block of activations, any type of real numbers, flattened over all but the first dimension.
+
+    Goes once through the activations in slices, sums within a slice in float32 and over slices in float64, and needs
+    memory for one slice only. Inner products are taken after subtracting the first representation: gaps that are
+    small beside the lengths keep their precision, and equal representations are exactly 0 apart.
+    """
+    x, y = _rows(clean), _rows(deformed)
+    n, width = x.shape
+    lengths = x.new_zeros((3, n), dtype=torch.float64)
+    anchored = x.new_zeros((n, n), dtype=torch.float64)
+    step = max(1, _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // n)
+    # One piece of memory for all differences: asking for a new one each time costs as much as filling it.
+    scratch = torch.empty((n, min(step, width)), dtype=torch.float32, device=x.device)
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        for start in range(0, width, step):
+            xs, ys = x[:, start : start + step].float(), y[:, start : start + step].float()
+            room = scratch[:, : xs.shape[1]]
+            lengths[0] += torch.linalg.vector_norm(xs, dim=1).double().square()
+            lengths[1] += torch.linalg.vector_norm(ys, dim=1).double().square()
+            lengths[2] += torch.linalg.vector_norm(torch.sub(ys, xs, out=room), dim=1).double().square()
+            _add_products(anchored, torch.sub(xs, xs[:1], out=room))
+    squares = anchored.diagonal()
+    apart = (squares[:, None] + squares[None, :] - 2 * anchored).clamp_min_(0).fill_diagonal_(0)
+    return Geometry(lengths[0], lengths[1], lengths[2], apart)
+
+
+def _add_products(total: Float[Tensor, "n n"], rows: Float[Tensor, "n d"]) -> None:
+    """Add the inner products of all rows to `total`, each unordered pair of halves computed once."""
+    half = len(rows) // 2
+    total[:half, :half] += rows[:half] @ rows[:half].T
+    mixed = rows[half:] @ rows.T
+    total[half:] += mixed
+    total[:half, half:] += mixed[:, :half].T
+
+
+def _rows(activation: Real[Tensor, "n *d"]) -> Real[Tensor, "n d"]:
+    """One row an image, a view where the memory allows: the order within a row does not matter to a distance."""
+    inner = sorted(range(1, activation.ndim), key=activation.stride, reverse=True)
+    return activation.permute(0, *inner).flatten(1) if inner else activation[:, None]

@@ -1,0 +1,98 @@
+"""The study's VGG-like nets, which differ in their downsampling alone. Ruderman et al. 2018."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pliant._checks import require, unknown
+from pliant.nets.downsampling import DOWNSAMPLING
+from pliant.nets.initialisation import convolution, initialise, linear, seeded
+
+_CIFAR = ((32, 2), (64, 2), (128, 2), (256, 2))
+_IMAGENET = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+
+@final
+class ConvLayer(nn.Module):
+    """A 3x3 convolution that keeps the size (zeros outside), batch norm, ReLU: what the study calls a layer.
+
+    The convolution has no bias, which batch norm would take away. Its initial weights are the study's truncated
+    normal; they depend on `seed` and the numbers of channels alone.
+    """
+
+    def __init__(self, in_channels: int, channels: int, seed: int = 0) -> None:
+        super().__init__()
+        self.conv = convolution(in_channels, channels, kernel_size=3, padding=1, seed=seed)
+        self.norm = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU()
+
+    def forward(self, images: Float[Tensor, "n c_in h w"]) -> Float[Tensor, "n c h w"]:
+        """The activations after batch norm and ReLU."""
+        return self.relu(self.norm(self.conv(images)))
+
+
+def cifar_net(
+    downsampling: str, width: float = 1.0, in_channels: int = 3, classes: int = 10, seed: int = 0
+) -> nn.Sequential:
+    """The net for 32x32 images: blocks of 2x32, 2x64, 2x128 and 2x256 layers. Images from 16x16 on fit.
+
+    downsampling: "subsample", "max_pool", "average_pool", "strided" or "strided_relu"; one after each block.
+    width: factor on the channels of every layer, rounded, at least one channel remains.
+    seed: of the initial weights. Layers of the same name and shape begin with the same weights whatever the
+    downsampling, so that the nets of one seed differ in nothing else.
+
+    The modules are `block1.layer1`, `block1.layer2`, `block1.down` ... `block4.down`, `pool`, `flatten`, `head`;
+    a layer's own are `conv`, `norm` and `relu`. The net is new, on the CPU, in training mode, and no global
+    generator has been touched. Raises `InputError` for an unknown downsampling, or sizes that are not positive.
+    """
+    return _net(_CIFAR, downsampling, width, in_channels, classes, seed)
+
+
+def imagenet_net(
+    downsampling: str, width: float = 1.0, in_channels: int = 3, classes: int = 1000, seed: int = 0
+) -> nn.Sequential:
+    """The net for 224x224 images: blocks of 2x64, 2x128, 3x256, 3x512 and 3x512 layers. Images from 32x32 on fit.
+
+    Arguments, names and errors are those of `cifar_net`.
+    """
+    return _net(_IMAGENET, downsampling, width, in_channels, classes, seed)
+
+
+def _net(
+    blocks: Sequence[tuple[int, int]], downsampling: str, width: float, in_channels: int, classes: int, seed: int
+) -> nn.Sequential:
+    if downsampling not in DOWNSAMPLING:
+        raise unknown("downsampling", downsampling, DOWNSAMPLING)
+    require(0 < width < float("inf"), f"width={width}: a factor on the channels, above 0")
+    require(in_channels >= 1, f"in_channels={in_channels}: images have at least 1 channel")
+    require(classes >= 1, f"classes={classes}: a net tells at least 1 class")
+    generator = seeded(seed)
+    with torch.device("cpu"):
+        net = _assemble(blocks, DOWNSAMPLING[downsampling], width, in_channels, classes)
+    # The weights that all five nets share are drawn first, so that they are the same in all of them.
+    weighted = [(name, module) for name, module in net.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    weighted.sort(key=lambda named: ".down." in named[0])
+    initialise([module for _, module in weighted], generator)
+    return net
+
+
+def _assemble(
+    blocks: Sequence[tuple[int, int]], down: Callable[[int], nn.Module], width: float, in_channels: int, classes: int
+) -> nn.Sequential:
+    stages: OrderedDict[str, nn.Module] = OrderedDict()
+    for position, (base, depth) in enumerate(blocks, start=1):
+        channels = max(1, round(width * base))
+        block: OrderedDict[str, nn.Module] = OrderedDict()
+        for layer in range(1, depth + 1):
+            block[f"layer{layer}"] = ConvLayer(in_channels, channels)
+            in_channels = channels
+        block["down"] = down(channels)
+        stages[f"block{position}"] = nn.Sequential(block)
+    stages["pool"] = nn.AdaptiveAvgPool2d(1)
+    stages["flatten"] = nn.Flatten()
+    stages["head"] = linear(in_channels, classes)
+    return nn.Sequential(stages)

@@ -1,0 +1,153 @@
+"""What to run, as frozen dataclasses: to and from JSON; the content hash is a run's identity. Loads no torch."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pliant._checks import InputError, require, unknown
+
+SCHEMA = 1
+DOWNSAMPLING = ("subsample", "max_pool", "average_pool", "strided", "strided_relu")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Stochastic gradient descent with Nesterov momentum under a one-cycle rate.
+
+    `epochs`: passes over the training images; `batch_size`: images a step; `peak_rate`: the highest learning rate,
+    reached after the share `warmup` of all steps and then lowered along a half cosine to 0; `weight_decay`: on every
+    parameter; `flip`: mirror each image with probability 1/2; `crop`: pixels of zero padding from which an
+    image-sized window is cut at random; `precision`: "fp32", "bf16" (autocast), or "auto", bf16 where it is faster.
+    """
+
+    epochs: int = 8
+    batch_size: int = 128
+    peak_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: float = 0.25
+    flip: bool = False
+    crop: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 0, f"epochs={self.epochs}: must be 0 or more")
+        require(self.batch_size >= 2, f"batch_size={self.batch_size}: batch norm needs at least 2 images a step")
+        _as_floats(self)
+        require(0 < self.peak_rate < math.inf, f"peak_rate={self.peak_rate}: must be positive and finite")
+        require(0 <= self.warmup < 1, f"warmup={self.warmup}: a share of all steps, at least 0 and below 1")
+        require(self.crop >= 0, f"crop={self.crop}: pixels of padding, 0 or more")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise unknown("precision", self.precision, ("auto", "fp32", "bf16"))
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How sensitivity is measured: the thin-plate deformation, what stands outside the image, and the sample.
+
+    `grid`: control points a side; `reach`: their largest displacement per axis, pixels; `padding`: "zeros", "border"
+    or "reflection"; `images`: how many; `block`: images whose pairs share a median; `calibration`: images that
+    calibrate batch norm; `replicates`, `level`: of the bootstrap interval.
+    """
+
+    metric: str = "cosine"
+    grid: int = 3
+    reach: float = 2.0
+    padding: Literal["zeros", "border", "reflection"] = "zeros"
+    images: int = 256
+    block: int = 128
+    calibration: int = 512
+    replicates: int = 1000
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        _as_floats(self)
+        if self.metric not in ("cosine", "euclidean"):
+            raise unknown("metric", self.metric, ("cosine", "euclidean"))
+        require(self.grid >= 2, f"grid={self.grid}: a thin plate needs at least 2 control points a side")
+        require(
+            0 <= self.reach < math.inf, f"reach={self.reach}: the largest displacement, pixels, 0 or more and finite"
+        )
+        require(self.replicates >= 1, f"replicates={self.replicates}: a bootstrap needs at least 1")
+        require(self.images >= 2, f"images={self.images}: a median over pairs needs at least 2 images")
+        require(self.block >= 2, f"block={self.block}: a block needs at least 2 images")
+        if self.padding not in ("zeros", "border", "reflection"):
+            raise unknown("padding", self.padding, ("zeros", "border", "reflection"))
+        require(0 < self.level < 1, f"level={self.level}: a confidence level lies between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Nets that differ in their downsampling alone: trained on one data set, measured before and after.
+
+    `data`: a data set's name or folder; `limit`: training images used, all if None; `downsampling`: one net each;
+    `width`: factor on every layer's channels; `seed`: of initialisation, batches and deformations.
+    """
+
+    data: str = "digits"
+    limit: int | None = None
+    downsampling: tuple[str, ...] = DOWNSAMPLING
+    width: float = 0.5
+    seed: int = 0
+    training: Training = field(default_factory=Training)
+    measuring: Measuring = field(default_factory=Measuring)
+
+    def __post_init__(self) -> None:
+        for name in self.downsampling:
+            if name not in DOWNSAMPLING:
+                raise unknown("downsampling", name, DOWNSAMPLING)
+        _as_floats(self)
+        require(
+            len(set(self.downsampling)) == len(self.downsampling), f"downsampling={self.downsampling}: name each once"
+        )
+        require(0 < self.width < math.inf, f"width={self.width}: a factor on the channels, above 0")
+        require(0 <= self.seed < 1 << 64, f"seed={self.seed}: a seed is an integer from 0 to 2^64 - 1")
+        require(self.limit is None or self.limit >= 2, f"limit={self.limit}: training needs at least 2 images")
+
+    @property
+    def identity(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of the plan's canonical JSON."""
+        canonical = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"{SCHEMA}:{canonical}".encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back: the fields, and the schema version under "schema"."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, payload: dict[str, Any]) -> "Study":
+        """The plan that `to_json` wrote. A newer schema or an unknown field raises `InputError`."""
+        require(isinstance(payload, dict), f"a plan is a JSON object, got {type(payload).__name__}")
+        schema = payload.get("schema")
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise InputError(f"the plan has schema {schema!r}; this version of pliant reads {SCHEMA}: update pliant")
+        fields = {name: value for name, value in payload.items() if name != "schema"}
+        fields["training"] = _build(Training, fields.get("training", {}))
+        fields["measuring"] = _build(Measuring, fields.get("measuring", {}))
+        if "downsampling" in fields:
+            fields["downsampling"] = tuple(fields["downsampling"])
+        return _build(cls, fields)
+
+
+def _as_floats(plan: Any) -> None:
+    """1 becomes 1.0 where a float is meant: equal plans have one identity."""
+    for declared in dataclasses.fields(plan):
+        if declared.type is float:
+            object.__setattr__(plan, declared.name, float(getattr(plan, declared.name)))
+
+
+def _build(kind: Any, fields: dict[str, Any]) -> Any:
+    require(isinstance(fields, dict), f"{kind.__name__} is a JSON object, got {fields!r}")
+    known = [f.name for f in dataclasses.fields(kind)]
+    for name in fields:
+        if name not in known:
+            raise unknown(f"field of {kind.__name__}", name, known)
+    try:
+        return kind(**fields)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"a field of {kind.__name__} has the wrong type: {error}") from error

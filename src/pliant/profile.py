@@ -1,0 +1,168 @@
+"""`Profile`: the stability of a model's layers, with everything needed to trust it. Loads no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from pliant import records
+from pliant._checks import InputError, require, unknown
+from pliant.stats import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SCHEMA = 1
+_ARRAYS = ("estimate", "low", "high", "medians")
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Sensitivity by layer: mean distance between an image and its deformation, in units of the pair median.
+
+    The sensitivity of a layer is the mean over images of d(r(x), r(deformed x)), divided by the median of
+    d(r(x_i), r(x_j)) over the pairs of images in a block (Ruderman et al. 2018). With several blocks the divisor is
+    the mean of the blocks' medians, weighted by their numbers of pairs. 0: invariant; 1: as far as an unrelated image.
+
+    layers: names in the order in which the model runs them; index 0 is the input.
+    metric: the distance d, "cosine" or "euclidean".
+    estimate, low, high: (layers,) sensitivity with its interval; NaN where undefined.
+    undefined: layer -> why it has no sensitivity.
+    level: of the bootstrap interval over images.
+    distances: (layers, images) d(r(x), r(deformed x)), the raw samples.
+    medians: (layers, blocks) the pair medians.
+    folds: share of pixels at which the deformations fold (Jacobian not positive).
+    protocol: all choices that a number depends on; profiles of different protocols are not comparable.
+    provenance: versions, device, dtype, code version, time.
+    """
+
+    layers: tuple[str, ...]
+    metric: str
+    estimate: Float[np.ndarray, " layers"]
+    low: Float[np.ndarray, " layers"]
+    high: Float[np.ndarray, " layers"]
+    undefined: dict[str, str]
+    level: float
+    distances: Float[np.ndarray, "layers images"]
+    medians: Float[np.ndarray, "layers blocks"]
+    folds: float
+    protocol: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @property
+    def images(self) -> int:
+        """Number of images measured."""
+        return self.distances.shape[1]
+
+    def __getitem__(self, layer: str) -> Interval:
+        """The sensitivity of one layer; an unknown name raises `InputError` with near names."""
+        if layer not in self.layers:
+            raise unknown("layer", layer, self.layers, "`profile.layers` lists those measured.")
+        i = self.layers.index(layer)
+        return Interval(float(self.estimate[i]), float(self.low[i]), float(self.high[i]), self.level, self.images)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a layer: layer_index, layer, metric, estimate, low, high, n."""
+        return pd.DataFrame(
+            {
+                "layer_index": np.arange(len(self.layers)),
+                "layer": list(self.layers),
+                "metric": self.metric,
+                "estimate": self.estimate,
+                "low": self.low,
+                "high": self.high,
+                "n": self.images,
+            }
+        )
+
+    def raw(self) -> pd.DataFrame:
+        """The raw samples in long format: layer_index, layer, metric, item ("image" or "median"), index, value.
+
+        For an image, value is d(r(x), r(deformed x)) and index its number; for a median, index is the block.
+        """
+        parts = [_long(self.distances, "image"), _long(self.medians, "median")]
+        table = pd.concat(parts, ignore_index=True)
+        table.insert(1, "layer", np.asarray(self.layers, dtype=object)[table["layer_index"]])
+        table.insert(2, "metric", self.metric)
+        return table
+
+    def plot(self, ax: "Axes | None" = None, label: str | None = None) -> "Axes":
+        """Draw sensitivity by layer with its interval as a band, on `ax` or on new axes; matplotlib."""
+        from matplotlib import pyplot
+
+        if ax is None:
+            _, ax = pyplot.subplots(figsize=(max(5.0, 0.22 * len(self.layers)), 3.2), layout="constrained")
+        index = np.arange(len(self.layers))
+        (line,) = ax.plot(index, self.estimate, marker="o", markersize=3, label=label)
+        ax.fill_between(index, self.low, self.high, alpha=0.2, linewidth=0, color=line.get_color())
+        ax.set_xticks(index, self.layers, rotation=90, fontsize="x-small")
+        ax.set_ylabel(f"sensitivity ({self.metric})")
+        ax.set_ylim(bottom=0)
+        return ax
+
+    def save(self, folder: Path | str) -> Path:
+        """Write profile.json and measurements.parquet into `folder`, made if missing; returns the folder."""
+        folder = Path(folder)
+        payload = {
+            "schema": SCHEMA,
+            "metric": self.metric,
+            "layers": list(self.layers),
+            **{name: _encode(getattr(self, name)) for name in _ARRAYS},
+            "undefined": self.undefined,
+            "level": self.level,
+            "images": self.images,
+            "folds": self.folds,
+            "protocol": self.protocol,
+            "provenance": self.provenance,
+        }
+        records.write_table(folder / "measurements.parquet", self.raw())
+        records.write_json(folder / "profile.json", payload)
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Profile":
+        """The profile that `save` wrote into `folder`; a newer schema or a missing file raises `InputError`."""
+        folder = Path(folder)
+        payload = records.read_json(folder / "profile.json")
+        if not isinstance(payload, dict) or not isinstance(payload.get("schema"), int):
+            raise InputError(f"{folder / 'profile.json'} is no saved profile")
+        require(
+            payload["schema"] <= SCHEMA,
+            f"{folder} has schema {payload['schema']}; this version of pliant reads {SCHEMA}: update pliant",
+        )
+        table = records.read_table(folder / "measurements.parquet")
+        images = table.loc[table["item"] == "image"].sort_values(by=["layer_index", "index"])
+        shape = (len(payload["layers"]), payload["images"])
+        return cls(
+            layers=tuple(payload["layers"]),
+            metric=payload["metric"],
+            undefined=payload["undefined"],
+            level=payload["level"],
+            distances=images["value"].to_numpy(np.float64).reshape(shape),
+            folds=payload["folds"],
+            protocol=payload["protocol"],
+            provenance=payload["provenance"],
+            **{name: np.array(payload[name], dtype=np.float64) for name in _ARRAYS},
+        )
+
+
+def _long(values: Float[np.ndarray, "layers items"], item: str) -> pd.DataFrame:
+    layers, items = values.shape
+    return pd.DataFrame(
+        {
+            "layer_index": np.repeat(np.arange(layers), items),
+            "item": item,
+            "index": np.tile(np.arange(items), layers),
+            "value": values.astype(np.float64).ravel(),
+        }
+    )
+
+
+def _encode(values: np.ndarray) -> list[Any]:
+    """Nested lists with None for what is not a number: JSON knows no NaN."""
+    encoded = values.astype(object)
+    encoded[~np.isfinite(values)] = None
+    return encoded.tolist()

@@ -1,0 +1,10 @@
+"""What was measured, shown: the page of a run, the page of a profile, figures, a table, the terminal. Loads no torch.
+
+Nothing here measures: pages and figures read the records and the profiles that a run has left.
+"""
+
+from pliant.report.findings import headline, table
+from pliant.report.pages import comparison, single
+from pliant.report.standalone import figures
+
+__all__ = ["comparison", "figures", "headline", "single", "table"]

@@ -1,0 +1,145 @@
+"""The pages: one HTML file each, with its script and its images inside; it opens without a network."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from pliant import records
+from pliant.profile import Profile
+from pliant.report import again, numbers, palette, wording
+from pliant.report.findings import headline_of, last, smoothing
+from pliant.report.gallery import read_gallery
+from pliant.report.nets import AFTER, BEFORE, UNTOUCHED, Comparison
+
+NAME = "report.html"
+_PANELS = {UNTOUCHED: "Before training, batch norm untouched", BEFORE: "Before training, batch norm calibrated"}
+_PANELS[AFTER] = "After training"
+
+
+@runtime_checkable
+class LeftOut(Protocol):
+    """An image that was not measured, and why."""
+
+    @property
+    def file(self) -> str:
+        """Its file."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it was left out."""
+        ...
+
+
+def comparison(folder: Path | str) -> Path:
+    """Write the page of a run, folder/report.html, from its records; returns its path.
+
+    Nets that are not finished are named and left out. Raises `InputError` where none is finished, a record is missing
+    or damaged, or the folder cannot be written.
+    """
+    from pliant.report import curves
+    from pliant.report.sheet import Look
+
+    run = Comparison.read(folder)
+    panels = [{"id": f"sensitivity-{'-'.join(moment)}", "title": _PANELS[moment]} for moment in run.moments]
+    drawn = [curves.sensitivity(run, moment, Look()) for moment in run.moments]
+    charts = {panel["id"]: chart for panel, chart in zip(panels, drawn, strict=True)}
+    charts["smoothness"] = curves.smoothness(run, Look())
+    charts["training"] = curves.training(run, Look(height=220))
+    rows = numbers.of_run(run)
+    return _write(
+        run.folder / NAME,
+        "study.html.jinja",
+        charts,
+        run=run,
+        headline=headline_of(run),
+        measuring=run.study.measuring,
+        measured=max(profile.images for net in run.nets for profile in net.profiles.values()),
+        switches=_switches(run),
+        panels=panels,
+        moments=[(moment, _PANELS[moment]) for moment in run.moments],
+        last=last,
+        smoothing=smoothing(run),
+        gallery=read_gallery(run.folder / "gallery.npz"),
+        rows=rows,
+        csv=numbers.csv(rows),
+        smoothness=numbers.smoothness(run),
+        command=again.command(run.study),
+        python=again.python(run.study),
+        plan=json.dumps(run.study.to_json(), indent=2),
+        pairs=again.of_run(run),
+        skipped=run.data["skipped"],
+    )
+
+
+def single(profile: Profile, out: Path | str, *, model: str, source: str, skipped: Sequence[LeftOut] = ()) -> Path:
+    """Write the page of one profile, out/report.html; returns its path.
+
+    model: the name it was loaded under; source: where weights and images come from; skipped: images left out.
+    Raises `InputError` where the folder cannot be written.
+    """
+    from pliant.report.profile_curve import curve
+
+    rows = numbers.of_profile(profile)
+    highest = max((row.interval.estimate for row in rows if row.interval), default=0.0)
+    return _write(
+        Path(out) / NAME,
+        "profile.html.jinja",
+        {"curve": curve(profile)},
+        profile=profile,
+        model=model,
+        source=source,
+        skipped=skipped,
+        rise=wording.rise(profile),
+        rises_at=(wording.rises_most(profile) or (None,))[0],
+        deformation=wording.deformation(profile.protocol),
+        rows=rows,
+        highest=highest,
+        csv=numbers.csv(rows),
+        pairs=again.of_profile(profile),
+        protocol=json.dumps({"protocol": profile.protocol, "provenance": profile.provenance}, indent=2),
+    )
+
+
+def _switches(run: Comparison) -> list[dict[str, str]]:
+    kinds = [net.kind for net in run.nets]
+    looks = zip(run.nets, palette.colours(kinds), palette.marks(kinds), strict=True)
+    return [{"title": net.title, "colour": colour, "mark": mark} for net, colour, mark in looks]
+
+
+def _write(path: Path, template: str, charts: dict[str, Any], **context: Any) -> Path:
+    specifications = {name: {**chart.to_dict(), "config": palette.config()} for name, chart in charts.items()}
+    page = _environment().get_template(template)
+    return records.write_bytes(path, page.render(charts=specifications, bundle=_bundle(), **context).encode())
+
+
+@cache
+def _bundle() -> Any:
+    """Vega, Vega-Lite and Vega-Embed as one script: the version that the specifications are written for."""
+    import altair
+    import vl_convert
+    from markupsafe import Markup
+
+    version = ".".join(altair.SCHEMA_VERSION.split(".")[:2])
+    # A closing tag in a string of the script would end the script.
+    return Markup(
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed", version).replace("</script", "<\\/script")
+    )
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pliant.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value, decimals=3: f"{value:.{decimals}f}"
+    environment.filters["count"] = lambda value: f"{value:,}"
+    return environment

@@ -1,0 +1,76 @@
+"""The chart of one profile as an Altair specification: a line, its interval, and where it rises most."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pliant.profile import Profile
+from pliant.report import palette
+from pliant.report.wording import rises_most
+
+if TYPE_CHECKING:
+    import altair as alt
+
+
+def curve(profile: Profile, height: int = 320) -> "alt.LayerChart":
+    """Sensitivity by layer with its interval; the steepest rise in orange; undefined layers marked at the top."""
+    import altair as alt
+
+    axis = alt.Axis(
+        values=list(range(len(profile.layers))),
+        labelExpr=f"{json.dumps(profile.layers)}[datum.value]",
+        labelAngle=-90,
+        labelLimit=150,
+        labelOverlap="greedy",
+        labelPadding=6,
+        ticks=False,
+    )
+    scale = alt.Scale(domain=[-0.5, len(profile.layers) - 0.5], nice=False, zero=False)
+    x = alt.X("index:Q", title=None, axis=axis, scale=scale)
+    y = alt.Y("estimate:Q", title="sensitivity", scale=alt.Scale(zero=True, domainMin=0))
+    base = alt.Chart().encode(x=x)
+    band = base.mark_area(opacity=0.18, color=palette.ACCENT).encode(y=alt.Y("low:Q", title="sensitivity"), y2="high:Q")
+    line = base.mark_line(color=palette.ACCENT, strokeWidth=2, strokeJoin="round").encode(y=y)
+    points = base.mark_point(filled=True, size=40, opacity=1, color=palette.ACCENT).encode(y=y)
+    touch = base.mark_point(filled=True, size=260, opacity=0).encode(
+        y=y, tooltip=["layer:N", "sensitivity:N", "interval:N", "images:N"]
+    )
+    undefined = (
+        base.transform_filter("isValid(datum.undefined)")
+        .mark_text(text="✕", fontSize=11, fontWeight=700, color=palette.MUTED)
+        .encode(y=alt.value(6), tooltip=["layer:N", "undefined:N"])
+    )
+    layers = [band, line, points, *_rise(profile, x, y), undefined, touch]
+    chart: Any = alt.layer(*layers, data=alt.Data(values=by_profile(profile)))
+    return chart.properties(width="container", height=height)
+
+
+def by_profile(profile: Profile) -> list[dict[str, Any]]:
+    """One row a layer, with what its tooltip says; nothing stands for a number that is undefined."""
+    found = []
+    for index, layer in enumerate(profile.layers):
+        row = {"index": index, "layer": layer, "images": profile.images}
+        if layer in profile.undefined:
+            row |= {"estimate": None, "low": None, "high": None, "undefined": profile.undefined[layer]}
+        else:
+            at = profile[layer]
+            row |= {"estimate": at.estimate, "low": at.low, "high": at.high, "sensitivity": f"{at.estimate:.3f}"}
+            row |= {"interval": f"{at.low:.3f} to {at.high:.3f} ({at.level:.0%})"}
+        found.append(row)
+    return found
+
+
+def _rise(profile: Profile, x: "alt.X", y: "alt.Y") -> list["alt.Chart"]:
+    """The stretch of the line that ends at the layer where sensitivity rises most, and its size in words."""
+    import altair as alt
+
+    steepest = rises_most(profile)
+    if steepest is None:
+        return []
+    i, step = steepest
+    before = max(k for k in range(i) if profile.layers[k] not in profile.undefined)
+    ends = [{"index": k, "estimate": float(profile.estimate[k]), "text": f"+{step:.2f}"} for k in (before, i)]
+    stretch = alt.Chart(alt.Data(values=ends)).mark_line(color=palette.RISE, strokeWidth=3).encode(x=x, y=y)
+    label = alt.Chart(alt.Data(values=ends[1:])).mark_text(
+        color=palette.RISE, align="right", dx=-7, dy=-7, fontWeight=600, fontSize=12
+    )
+    return [stretch, label.encode(x=x, y=y, text="text:N")]

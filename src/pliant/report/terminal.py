@@ -1,0 +1,72 @@
+"""A profile in the terminal: one line a layer, and where sensitivity rises most."""
+
+from rich.console import Console
+from rich.text import Text
+
+from pliant.profile import Profile
+from pliant.report import wording
+from pliant.report.wording import rises_most
+
+__all__ = ["rises_most", "show"]
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_NARROWEST = 60
+_LONGEST_BAR = 40
+
+
+def show(profile: Profile, console: Console) -> None:
+    """Print the profile: number, layer, bar, estimate and interval of each layer; how it was measured; the rise.
+
+    Bars share one scale, from 0 to the highest estimate. Lines fit the console, 60 columns at least. Names are printed
+    as they are: brackets in them are no markup.
+    """
+    width = max(console.width, _NARROWEST)
+    numbers = [_numbers(profile, layer) for layer in profile.layers]
+    index_width, number_width = len(str(len(profile.layers) - 1)), max(map(len, numbers))
+    room = width - index_width - number_width - 5
+    name_width = min(max(map(len, profile.layers)), room * 2 // 3)
+    bar_width = min(_LONGEST_BAR, room - name_width)
+    highest = max((profile[name].estimate for name in profile.layers if name not in profile.undefined), default=0.0)
+    for i, layer in enumerate(profile.layers):
+        line = Text(f"{i:>{index_width}} {shorten(layer, name_width):<{name_width}}  ")
+        if layer in profile.undefined:
+            line.append(_cut(f"undefined: {profile.undefined[layer]}", width - len(line.plain)), "yellow")
+        else:
+            drawn = bar(profile[layer].estimate, highest, bar_width)
+            line.append(f"{drawn:<{bar_width}}", "cyan").append(f"  {numbers[i]:>{number_width}}")
+        console.print(line, no_wrap=True, overflow="crop", highlight=False)
+    console.print(Text(_how(profile), "dim"), highlight=False)
+    console.print(Text(wording.rise(profile), "bold"), highlight=False)
+
+
+def bar(value: float, highest: float, width: int) -> str:
+    """A bar of at most `width` characters, drawn to an eighth of one; a value above 0 is seen as a sliver at least."""
+    eighths = round(8 * width * max(0.0, value) / highest) if highest > 0 else 0
+    whole, part = divmod(min(max(eighths, int(value > 0)), 8 * width), 8)
+    return _EIGHTHS[8] * whole + (_EIGHTHS[part] if part else "")
+
+
+def shorten(name: str, width: int) -> str:
+    """The name in at most `width` characters, its middle left out if it is longer: the ends tell layers apart."""
+    if len(name) <= width:
+        return name
+    tail = (width - 1) * 2 // 3
+    return f"{name[: width - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def _numbers(profile: Profile, layer: str) -> str:
+    found = wording.defined(profile, layer)
+    return "" if found is None else f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _how(profile: Profile) -> str:
+    return (
+        f"0: invariant, 1: as far as an unrelated image. {profile.images} images; "
+        f"{wording.deformation(profile.protocol)}; block {profile.protocol.get('block')}; "
+        f"batch norm {wording.batch_norm(profile.protocol)}; {profile.metric} distance; "
+        f"folds {wording.folds(profile.folds)}; {profile.level:.0%} intervals"
+    )

@@ -1,0 +1,57 @@
+"""What one profile says, in words: how it was measured, and where sensitivity rises most."""
+
+from itertools import pairwise
+from typing import Any
+
+from pliant.profile import Profile
+from pliant.stats import Interval
+
+
+def defined(profile: Profile, layer: str) -> Interval | None:
+    """The sensitivity of a layer; None where it has none."""
+    return None if layer in profile.undefined else profile[layer]
+
+
+def rises_most(profile: Profile) -> tuple[int, float] | None:
+    """The index of the layer whose sensitivity lies furthest above that of the defined layer before it, and how far.
+
+    None where no layer is more sensitive than the one before, or fewer than two are defined.
+    """
+    kept = [i for i, layer in enumerate(profile.layers) if layer not in profile.undefined]
+    steps = [(i, float(profile.estimate[i] - profile.estimate[before])) for before, i in pairwise(kept)]
+    i, step = max(steps, key=lambda found: found[1], default=(0, 0.0))
+    return (i, step) if step > 0 else None
+
+
+def rise(profile: Profile) -> str:
+    """One line: the layer where sensitivity rises most, from what to what."""
+    if len(profile.layers) - len(profile.undefined) < 2:
+        return "Fewer than two layers have a sensitivity: nothing to say of where it rises."
+    found = rises_most(profile)
+    if found is None:
+        return "Sensitivity never rises: no layer is more sensitive than the one before it."
+    i, step = found
+    end = float(profile.estimate[i])
+    return f"Sensitivity rises most at {profile.layers[i]}: {end - step:.2f} -> {end:.2f} (+{step:.2f})"
+
+
+def deformation(protocol: dict[str, Any]) -> str:
+    """The family and its settings: "thin plate, grid 3, reach 2"."""
+    described = protocol.get("deformation", {})
+    settings = (f"{name} {_plain(value)}" for name, value in described.items() if name != "family")
+    return ", ".join([str(described.get("family", "unknown")).replace("_", " "), *settings])
+
+
+def batch_norm(protocol: dict[str, Any]) -> str:
+    """How batch norm ran: "as is", "untouched", or "calibrated on 512 images"."""
+    name = str(protocol.get("batch_norm", "unknown")).replace("_", " ")
+    return f"{name} on {protocol['calibration']:,} images" if protocol.get("calibration") else name
+
+
+def folds(share: float) -> str:
+    """The share of pixels at which deformations fold; a share above 0 never reads as none."""
+    return "none" if share == 0 else "under 0.01% of pixels" if share < 1e-4 else f"{share:.2%} of pixels"
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

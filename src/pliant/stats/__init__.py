@@ -1,0 +1,7 @@
+"""Intervals and verdicts: numpy in, plain numbers out; no torch."""
+
+from pliant.stats.bootstrap import PairBootstrap, percentile
+from pliant.stats.interval import Interval
+from pliant.stats.proportion import proportion
+
+__all__ = ["Interval", "PairBootstrap", "percentile", "proportion"]

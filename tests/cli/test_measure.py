@@ -1,0 +1,230 @@
+"""`pliant measure` and `pliant layers`, as a user types them: what they print, write and end with."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from pliant import cli
+from pliant.profile import Profile
+
+MODEL = """
+from collections import OrderedDict
+import torch
+from torch import nn
+
+class Constant(nn.Module):
+    def forward(self, x):
+        return torch.ones_like(x)
+
+class Nan(nn.Module):
+    def forward(self, x):
+        return x * float("nan")
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.constant, self.nan = Constant(), Nan()
+    def forward(self, x):
+        self.constant(x), self.nan(x)
+        return x
+
+def build():
+    torch.manual_seed(0)
+    return nn.Sequential(OrderedDict(
+        conv=nn.Conv2d(3, 4, 3, stride=2), norm=nn.BatchNorm2d(4), relu=nn.ReLU(inplace=True), pool=nn.MaxPool2d(2),
+    ))
+
+def odd():
+    return nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), branches=Branches()))
+"""
+
+
+def picture(seed, size=(40, 30)):
+    numbers = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(numbers).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a model and nine photographs, where the commands run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / "net.py").write_text(MODEL)
+    (tmp_path / "photos").mkdir()
+    for i in range(9):
+        picture(i).save(tmp_path / "photos" / f"{i}.png")
+    return tmp_path
+
+
+def measure(*arguments, model="net.py:build", images="photos"):
+    chosen = ["--images", images] if images else []
+    return cli.run(["measure", model, "--size", "32", *chosen, *arguments])
+
+
+def test_it_measures_prints_and_saves(here, capsys):
+    assert measure("--out", "result", "--layers", "all", "--seed", "3") == 0
+    printed = capsys.readouterr().out
+    profile = Profile.load(here / "result")
+    assert profile.layers == ("input", "conv", "norm", "relu", "pool")
+    assert profile.images == 9
+    assert profile.protocol["deformation"] == {"family": "thin_plate", "grid": 5, "reach": pytest.approx(0.045 * 32)}
+    assert profile.protocol["padding"] == "border"
+    for layer in profile.layers:
+        assert f"{profile[layer].estimate:.3f}" in printed
+    assert (here / "result" / "report.html").stat().st_size < 5_000_000
+    assert "Sensitivity" in printed
+
+
+def test_without_images_it_takes_the_embedded_photographs_and_says_so(here, capsys):
+    assert measure(images=None) == 0
+    assert "rops of scikit-learn's two embedded photographs" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("protocol", ["as_is", "untouched", "calibrated"])
+def test_batch_norm_protocols(here, protocol, capsys):
+    assert measure("--batch-norm", protocol, "--limit", "5", "--out", "result") == 0
+    assert Profile.load(here / "result").protocol["calibration"] == (4 if protocol == "calibrated" else 0)
+
+
+def test_weights_from_a_file(here, capsys):
+    weights = {name: value + 1 for name, value in torch.nn.Conv2d(3, 4, 3).state_dict(prefix="conv.").items()}
+    norm = torch.nn.BatchNorm2d(4).state_dict(prefix="norm.")
+    save_file({**weights, **norm}, "net.safetensors")
+    assert measure("--out", "initial") == 0
+    assert measure("--weights", "net.safetensors", "--out", "loaded") == 0
+    initial, loaded = Profile.load("initial"), Profile.load("loaded")
+    assert initial["input"] == loaded["input"]
+    assert initial["pool"] != loaded["pool"]
+
+
+def test_the_gate(here, capsys):
+    assert measure("--fail-above", "9") == 0
+    assert "passed: no interval of 2 layers lies above 9.0" in capsys.readouterr().out
+    assert measure("--fail-above", "0.001") == 1
+    assert "FAILED relu" in capsys.readouterr().out
+    assert measure("--fail-above", "0.001", "--at", "pool") == 1
+    assert "FAILED relu" not in capsys.readouterr().out
+    assert measure("--fail-above", "9", "--at", "pool") == 0
+
+
+def bad(capsys, *arguments, status=2, **keywords):
+    capsys.readouterr()
+    assert measure(*arguments, **keywords) == status
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_an_unknown_layer(here, capsys):
+    assert bad(capsys, "--layers", "convv") == (
+        "pliant: unknown layer 'convv'. Did you mean 'conv' or 'convs'? `pliant layers NAME` lists them."
+    )
+    assert bad(capsys, "--fail-above", "1", "--at", "layer9").startswith("pliant: unknown layer 'layer9'. ")
+    assert bad(capsys, "--at", "pool") == "pliant: --at pool says where --fail-above looks: give --fail-above too"
+
+
+def test_an_unknown_model(here, capsys):
+    assert "unknown" in bad(capsys, model="resnet5000")
+    assert "resnet50" in bad(capsys, model="resnet5000")
+    assert "bild" in bad(capsys, model="net.py:bild")
+
+
+def test_no_images_and_one_image(here, capsys):
+    (here / "empty").mkdir()
+    assert bad(capsys, images="empty").startswith("pliant: empty: no images in it or its subfolders; looked for .avif")
+    picture(0).save(here / "empty" / "lone.png")
+    assert bad(capsys, images="empty") == "pliant: empty: 1 usable of 1 images, at least 2 are needed"
+    assert bad(capsys, images="nowhere") == "pliant: nowhere: no such folder"
+    assert bad(capsys, "--limit", "1") == "pliant: limit=1: at least 2 images, or 0 for all"
+
+
+def test_bad_images_are_left_out_and_listed_or_refused(here, capsys):
+    jpeg = here / "photos" / "cut.jpg"
+    picture(20, (300, 200)).save(jpeg)
+    jpeg.write_bytes(jpeg.read_bytes()[:-2000])
+    picture(21).convert("CMYK").save(here / "photos" / "press.jpg")
+    Image.fromarray(np.zeros((20, 20), dtype=np.uint16)).save(here / "photos" / "deep.png")
+    picture(22).convert("RGBA").save(here / "photos" / "see-through.png")
+    picture(23, (1, 1)).save(here / "photos" / "dot.png")
+    (here / "photos" / "words.jpg").write_text("no image")
+    assert measure() == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Left out 6 images:" in printed
+    for file in (
+        "cut.jpg: truncated",
+        "press.jpg: CMYK",
+        "deep.png: more than 8 bits",
+        "see-through.png: transparent",
+        "dot.png: ",
+    ):
+        assert file in printed
+    assert "cut.jpg" in bad(capsys, "--on-bad-image", "refuse")
+
+
+def test_constant_and_nan_layers_are_told(here, capsys):
+    arguments = ("--layers", "conv,branches.constant,branches.nan")
+    assert measure(*arguments, model="net.py:odd") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "constant: the same for all images" in printed
+    assert "NaN or infinite activations" in printed
+    said = bad(capsys, *arguments, "--fail-above", "1", "--at", "branches.nan", model="net.py:odd")
+    assert said == (
+        "pliant: --fail-above cannot judge layer 'branches.nan': NaN or infinite activations. "
+        "Choose others with --layers or --at."
+    )
+    assert bad(capsys, *arguments, "--fail-above", "1", model="net.py:odd").startswith(
+        "pliant: --fail-above cannot judge layer 'branches.constant': constant: the same for all images. "
+    )
+    assert bad(capsys, "--fail-above", "nan") == "pliant: --fail-above nan: give a number, such as 0.4"
+
+
+def test_a_folder_that_cannot_be_written(here, capsys):
+    (here / "file").write_text("")
+    said = bad(capsys, "--out", "file/result", "--layers", "nonsense")
+    assert "cannot be written" in said
+    assert "nonsense" not in said  # told before the work, not after it
+
+
+def test_no_network(here, capsys, monkeypatch):
+    """A published model whose weights cannot be fetched; the loader's own door to the network is shut."""
+    import socket
+
+    def shut(*arguments, **keywords):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", shut)
+    monkeypatch.setattr(socket, "getaddrinfo", shut)
+    monkeypatch.setenv("HF_HOME", str(here / "cache"))
+    said = bad(capsys, model="resnet18.a1_in1k")
+    assert "resnet18.a1_in1k" in said
+    assert "--untrained" in said
+    assert "--weights" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--reach", "far"], ["--metric", "manhattan"], ["--limit", "x"], ["--widht", "3"], ["--device", "cuda:99"]],
+)
+def test_options_that_make_no_sense(here, capsys, arguments):
+    capsys.readouterr()
+    assert measure(*arguments) == 2
+    printed = capsys.readouterr()
+    assert arguments[0].lstrip("-") in (printed.err + printed.out).lower()
+
+
+def test_folds_can_be_refused(here, capsys):
+    said = bad(capsys, "--reach", "12px", "--refuse-folds")
+    assert said.startswith("pliant: the deformation of image ")
+
+
+def test_layers_are_listed_with_shapes(here, capsys):
+    assert cli.run(["layers", "net.py:build", "--size", "32"]) == 0
+    printed = capsys.readouterr().out
+    assert "4 x 15 x 15" in printed
+    assert "blocks" in next(line for line in printed.splitlines() if line.startswith("relu"))
+    assert "4 of 5 calls; input 3 x 32 x 32" in printed
+
+
+def test_no_command_and_an_unknown_one(capsys):
+    assert cli.run(["mesure"]) == 2
+    assert cli.run(["--version"]) == 0

@@ -1,0 +1,26 @@
+"""Every signature's shapes and types are checked while the tests run."""
+
+import os
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+jaxtyping.install_import_hook("pliant", "typechecker.checked")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, where there is one."""
+    folder = os.environ.get("PLIANT_DATA")
+    if not folder:
+        pytest.skip("PLIANT_DATA is not set: a folder that holds cifar10/ and mnist/")
+    return Path(folder)
+
+
+@pytest.fixture
+def unchecked():
+    """Signatures are not checked, as in a user's session: what pliant itself says of bad input comes through."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

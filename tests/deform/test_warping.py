@@ -1,0 +1,140 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import bilinear
+
+from pliant._checks import InputError
+from pliant.deform import PADDINGS, Field, ThinPlate, warp
+
+DTYPES = (torch.uint8, torch.bfloat16, torch.float16, torch.float32, torch.float64)
+
+
+def pictures(n, channels, height, width, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.randint(0, 256, (n, channels, height, width), generator=generator)
+    return numbers.to(dtype) if dtype == torch.uint8 else (numbers / 255).to(dtype)
+
+
+def shift(dx, dy, size, n=1):
+    return Field(torch.tensor([dx, dy], dtype=torch.float32)[None, :, None, None].expand(n, 2, *size))
+
+
+def test_positive_dx_takes_the_value_from_the_right():
+    image = torch.zeros(1, 1, 5, 7)
+    image[0, 0, 2, 4] = 1.0
+    assert warp(image, shift(1, 0, (5, 7)))[0, 0].nonzero().tolist() == [[2, 3]]
+
+
+def test_positive_dy_takes_the_value_from_below():
+    image = torch.zeros(1, 1, 5, 7)
+    image[0, 0, 2, 4] = 1.0
+    assert warp(image, shift(0, 1, (5, 7)))[0, 0].nonzero().tolist() == [[1, 4]]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("size", [(9, 14), (1, 6), (5, 1), (2, 2)])
+def test_equals_the_loop_over_pixels(padding, size):
+    images = pictures(3, 2, *size)
+    field = Field(4 * torch.randn(3, 2, *size, generator=torch.Generator().manual_seed(1)))
+    warped = warp(images, field, padding)
+    for i in range(3):
+        expected = bilinear.warp(images[i].numpy(), field.displacement[i].numpy(), padding)
+        torch.testing.assert_close(warped[i].double(), torch.from_numpy(expected), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(deadline=None, max_examples=15)
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_no_displacement_is_the_identity_to_the_bit(padding, dtype, height, width):
+    images = pictures(2, 3, height, width, dtype)
+    assert torch.equal(warp(images, ThinPlate(reach=0).sample(range(2), (height, width)), padding), images)
+
+
+def test_an_infinite_pixel_survives_the_identity():
+    images = torch.tensor([[[[1.0, float("inf")], [-0.0, 2.0]]]])
+    same = warp(images, shift(0, 0, (2, 2)))
+    assert torch.equal(same.view(torch.int32), images.view(torch.int32))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_type_goes_through_and_its_rounding_is_all_that_differs(dtype):
+    images = pictures(4, 3, 24, 20, dtype)
+    field = ThinPlate(3, 2.0).sample(range(4), (24, 20))
+    warped = warp(images, field)
+    assert warped.dtype == dtype
+    exact = warp(images.double(), field)
+    step = {torch.uint8: 0.5 + 1e-4, torch.bfloat16: 2**-8, torch.float16: 2**-11}.get(dtype, 2e-5)
+    assert (warped.double() - exact).abs().max() <= step
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_whole_shifts_move_whole_pixels(padding):
+    images = pictures(1, 3, 8, 9, torch.uint8)
+    warped = warp(images, shift(2, -1, (8, 9)), padding)
+    assert torch.equal(warped[..., 1:, :-2], images[..., :-1, 2:])
+    outside = {"zeros": torch.zeros_like(images[..., 0, 2:]), "border": images[..., 0, 2:]}
+    assert torch.equal(warped[..., 0, :-2], outside.get(padding, images[..., 1, 2:]))
+
+
+def test_a_long_batch_is_warped_image_by_image():
+    images = pictures(300, 1, 32, 32)
+    field = ThinPlate().sample(range(300), (32, 32))
+    warped = warp(images, field)
+    for i in (0, 64, 127, 128, 299):
+        assert torch.equal(warped[i : i + 1], warp(images[i : i + 1], field[i]))
+
+
+def test_images_of_any_memory_layout():
+    images = pictures(4, 3, 12, 10)
+    field = ThinPlate().sample(range(4), (12, 10))
+    assert torch.equal(warp(images.to(memory_format=torch.channels_last), field), warp(images, field))
+
+
+def test_gradients_to_images_and_displacements():
+    images = pictures(2, 2, 5, 6, torch.float64).requires_grad_()
+    generator = torch.Generator().manual_seed(0)
+    # Away from whole pixels, where the derivative jumps.
+    whole = torch.randint(-2, 2, (2, 2, 5, 6), generator=generator)
+    parts = 0.2 + 0.6 * torch.rand((2, 2, 5, 6), generator=generator)
+    displacement = (whole + parts).double().requires_grad_()
+
+    def function(images, displacement):
+        return warp(images, Field(displacement), "border")
+
+    assert torch.autograd.gradcheck(function, (images, displacement), atol=1e-4)
+
+
+def test_a_field_of_zeros_still_has_gradients():
+    images = pictures(1, 1, 6, 6).requires_grad_()
+    displacement = torch.zeros(1, 2, 6, 6, requires_grad=True)
+    warped = warp(images, Field(displacement))
+    assert torch.equal(warped, images)
+    warped.square().sum().backward()
+    assert displacement.grad is not None
+    assert displacement.grad.abs().max() > 0
+    torch.testing.assert_close(images.grad, 2 * images.detach(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("images", "padding", "message"),
+    [
+        (torch.zeros(1, 1, 4, 4), "wrap", "unknown padding 'wrap'. Known: border, reflection, zeros."),
+        (
+            torch.zeros(1, 1, 4, 4, dtype=torch.int32),
+            "zeros",
+            "images must be uint8 or floating point, got torch.int32: convert them first",
+        ),
+        (
+            torch.zeros(2, 1, 4, 5),
+            "zeros",
+            "2 images of 4x5 do not fit 1 fields of 4x4: sample one field for each image, with the images' size",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_bad_input(images, padding, message):
+    with pytest.raises(InputError) as error:
+        warp(images, shift(0, 0, (4, 4)), padding)
+    assert str(error.value) == message

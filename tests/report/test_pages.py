@@ -1,0 +1,244 @@
+import base64
+import io
+import json
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from report import fake_run
+
+from pliant import report
+from pliant._checks import InputError
+from pliant.profile import Profile
+
+LOADING = {"src", "href", "srcset", "data", "poster", "action", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """A page taken apart as a browser does it: tags with attributes, tables as lists of rows, scripts."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.tags, self.tables, self.scripts, self.text = [], [], [], []
+        self._cell = self._script = False
+        self.feed(content)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._cell = True
+        if tag in ("script", "style"):
+            self._script = True
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._cell = False
+        if tag in ("script", "style"):
+            self._script = False
+
+    def handle_data(self, data):
+        if self._script:
+            self.scripts[-1] += data
+            return
+        self.text.append(data)
+        if self._cell:
+            self.tables[-1][-1][-1] += data
+
+    @property
+    def charts(self):
+        place = next(i for i, (_, a) in enumerate(self._coded) if a.get("id") == "charts")
+        return json.loads(self.scripts[place])
+
+    @property
+    def _coded(self):
+        return [(tag, attributes) for tag, attributes in self.tags if tag in ("script", "style")]
+
+    def loads(self):
+        """What the page would fetch from elsewhere: all addresses of its tags and its style that are not data."""
+        found = [value for _, attributes in self.tags for key, value in attributes.items() if key in LOADING]
+        found += re.findall(r"url\(([^)]*)\)|@import", self.scripts[0])
+        return [address for address in found if not address.startswith("data:")]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    file: str
+    reason: str
+
+
+def read(path):
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return fake_run.write(
+        tmp_path_factory.mktemp("run"), undefined={"block3.down": "constant: the same for all images"}
+    )
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return read(report.comparison(folder))
+
+
+def test_one_file_below_5_megabytes_that_loads_nothing(folder, page):
+    path = folder / "report.html"
+    assert 500_000 < path.stat().st_size < 5_000_000
+    assert page.loads() == []
+    policy = next(a["content"] for tag, a in page.tags if tag == "meta" and a.get("http-equiv"))
+    assert policy.startswith("default-src 'none';")
+    assert "http" not in policy
+
+
+def test_the_check_for_addresses_can_fail():
+    assert Page("<style></style><img src='http://a/b.png'>").loads() == ["http://a/b.png"]
+
+
+def test_the_bundle_is_there_once(folder, page):
+    bundles = [script for script in page.scripts if "vegaEmbed" in script and len(script) > 500_000]
+    assert len(bundles) == 1
+
+
+def test_it_says_the_headline_and_draws_every_chart(folder, page):
+    assert report.headline(folder) in page.text
+    assert sorted(page.charts) == [
+        *("sensitivity-initial-calibrated", "sensitivity-initial-untouched", "sensitivity-trained-as_is"),
+        *("smoothness", "training"),
+    ]
+    places = {attributes.get("id") for _, attributes in page.tags}
+    assert set(page.charts) <= places
+    assert {chart["width"] for chart in page.charts.values()} == {"container"}
+
+
+def test_the_table_holds_the_numbers_of_the_records(folder, page):
+    table = next(table for table in page.tables if table[0][:3] == ["net", "when", "#"])
+    body = iter(table[1:])
+    for net in fake_run.BEFORE:
+        for name in ("initial-untouched", "initial-calibrated", "trained"):
+            profile = Profile.load(folder / f"{net}-seed0" / name)
+            for i, layer in enumerate(profile.layers):
+                row = next(body)
+                assert row[2:4] == [str(i), layer]
+                if layer in profile.undefined:
+                    assert row[4:] == ["undefined: constant: the same for all images", "16"]
+                else:
+                    at = profile[layer]
+                    assert row[4:] == [*(f"{value:.4f}" for value in (at.estimate, at.low, at.high)), "16"]
+    assert next(body, None) is None
+
+
+def test_the_saved_table_is_not_rounded(folder, page):
+    address = next(a["href"] for tag, a in page.tags if tag == "a" and a.get("download") == "sensitivity.csv")
+    saved = pd.read_csv(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    profile = Profile.load(folder / "max_pool-seed0" / "trained")
+    ours = saved[(saved["net"] == "max pooling") & (saved["moment"] == "after training")]
+    np.testing.assert_array_equal(ours["estimate"], profile.estimate)
+    assert ours["undefined"].dropna().tolist() == ["constant: the same for all images"]
+
+
+def test_accuracies_with_wilson_intervals(page):
+    table = next(table for table in page.tables if table[0] == ["net", "test", "train"])
+    assert [" ".join(cell.split()) for cell in table[1]] == [
+        *("subsampling", "0.986 [0.968, 0.994]", "1.000 [0.997, 1.000]")
+    ]
+
+
+def test_everything_to_do_it_again(page):
+    text = "".join(page.text)
+    for words in (
+        "Peak",
+        "thin plate, grid 3, reach 2 px",
+        "zeros",
+        "float32",
+        "1.25% of pixels",
+        "No file was left out.",
+    ):
+        assert words.lower() in text.lower()
+    assert json.loads(next(t for t in page.text if t.startswith('{\n  "schema"')))["measuring"]["images"] == 16
+
+
+def test_names_cannot_break_out(tmp_path):
+    path = report.comparison(fake_run.write(tmp_path, hostile=fake_run.SCRIPT))
+    page = read(path)
+    assert "document.title='broken out'</script>" not in path.read_text()
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 3
+    layers = {row["layer"] for row in page.charts["sensitivity-trained-as_is"]["data"]["values"]}
+    assert f"block1.layer2{fake_run.SCRIPT}" in layers
+    assert any(fake_run.SCRIPT in text for text in page.text)
+
+
+def test_missing_nets_are_named(tmp_path):
+    folder = fake_run.write(tmp_path)
+    (folder / "strided-seed0" / "record.json").unlink()
+    text = "".join(read(report.comparison(folder)).text)
+    assert "Not finished, and not shown: strided convolution." in text
+    assert "4 nets that differ in their downsampling alone" in text
+
+
+def test_it_works_without_a_gallery_and_says_when_that_is_damaged(tmp_path):
+    folder = fake_run.write(tmp_path)
+    (folder / "gallery.npz").unlink()
+    assert "The deformations" not in "".join(read(report.comparison(folder)).text)
+    (folder / "gallery.npz").write_bytes(b"PK cut off")
+    with pytest.raises(InputError) as caught:
+        report.comparison(folder)
+    assert str(caught.value) == f"{folder / 'gallery.npz'} is damaged, it holds no gallery: delete it and run again"
+
+
+def test_the_page_of_a_profile(tmp_path):
+    layers = ("input", f"a{fake_run.SCRIPT}", "b[0]", "c")
+    profile = fake_run.profile(
+        0, layers=layers, estimate=np.array([0.1, 0.15, 0.2, 0.4]), undefined={"b[0]": "NaN or infinite activations"}
+    )
+    path = report.single(
+        profile,
+        tmp_path / "new",
+        model="<b>net</b>",
+        source="Weights of my own.",
+        skipped=[Skipped("a<i>.jpg", "truncated; save it again")],
+    )
+    assert path == tmp_path / "new" / "report.html"
+    assert path.stat().st_size < 5_000_000
+    page = read(path)
+    assert page.loads() == []
+    table = next(table for table in page.tables if table[0][:2] == ["#", "layer"])
+    assert table[1:] == [
+        ["0", "input", "", "0.100", "0.096", "0.106", "16"],
+        ["1", layers[1], "", "0.150", "0.146", "0.156", "16"],
+        ["2", "b[0]", "undefined: NaN or infinite activations", "16"],
+        ["3", "c", "", "0.400", "0.396", "0.406", "16"],
+    ]
+    text = "".join(page.text)
+    for words in (
+        "Sensitivity rises most at c: 0.15 -> 0.40 (+0.25)",
+        "Weights of my own.",
+        "<b>net</b>",
+        "1 of 4 layers",
+    ):
+        assert words in text
+    assert ["a<i>.jpg", "truncated; save it again"] in page.tables[-1]
+
+
+def test_a_profile_without_any_number_still_has_a_page(tmp_path):
+    layers = ("input", "a")
+    profile = fake_run.profile(0, layers=layers, estimate=np.zeros(2), undefined=dict.fromkeys(layers, "constant"))
+    text = "".join(read(report.single(profile, tmp_path, model="net", source="x")).text)
+    assert "Fewer than two layers have a sensitivity: nothing to say of where it rises." in text
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as caught:
+        report.single(fake_run.profile(0.1), tmp_path / "file" / "below", model="net", source="x")
+    path = tmp_path / "file" / "below" / "report.html"
+    assert str(caught.value) == (f"{path} cannot be written (Not a directory): choose a folder that you may write to")

@@ -1,0 +1,148 @@
+"""A study on the embedded digits, in small: its records, and what becomes of them when it is run again."""
+
+import numpy as np
+import pytest
+import torch
+
+from pliant import data, nets, records
+from pliant._checks import InputError
+from pliant.data import standardise
+from pliant.metrics import total_variation
+from pliant.plan import Measuring, Study, Training
+from pliant.profile import Profile
+from pliant.run import execute
+
+STUDY = Study(
+    downsampling=("max_pool", "strided_relu"),
+    width=0.1,
+    limit=64,
+    training=Training(epochs=2, batch_size=32, precision="fp32"),
+    measuring=Measuring(images=20, block=10, calibration=16, replicates=50),
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    stages = []
+    return execute(STUDY, tmp_path_factory.mktemp("runs") / "small", stages.append), stages
+
+
+def test_each_net_leaves_a_record_weights_and_three_profiles(done):
+    folder, _ = done
+    runs = records.runs(folder)
+    assert list(runs) == ["max_pool-seed0", "strided_relu-seed0"]
+    for name, record in runs.items():
+        assert record["plan"] == STUDY.identity
+        assert len(record["history"]) == 2
+        assert record["accuracy"]["test"]["n"] == 359
+        assert record["accuracy"]["train"]["n"] == 64
+        moments = [(entry["step"], entry["batch_norm"]) for entry in record["profiles"]]
+        assert moments == [("initial", "untouched"), ("initial", "calibrated"), ("trained", "as_is")]
+        for entry in record["profiles"]:
+            profile = Profile.load(folder / name / entry["folder"])
+            assert len(profile.layers) == 13
+            assert profile.images == 20
+            assert profile.protocol["batch_norm"] == entry["batch_norm"]
+            assert profile.protocol["padding"] == "zeros"
+
+
+def test_the_initial_numbers_are_those_of_the_initial_net(done):
+    folder, _ = done
+    net = nets.cifar_net("max_pool", 0.1, in_channels=1, seed=0)
+    variations = records.runs(folder)["max_pool-seed0"]["total_variation"]
+    initial = [entry["value"] for entry in variations if entry["step"] == "initial"]
+    expected = [
+        total_variation(module.conv.weight).item() for _, module in net.named_modules() if hasattr(module, "conv")
+    ]
+    assert initial == pytest.approx(expected)
+    trained = [entry["value"] for entry in variations if entry["step"] == "trained"]
+    assert trained != initial
+
+
+def test_the_trained_profile_is_that_of_the_saved_weights(done):
+    from safetensors.torch import load_file
+
+    from pliant import ThinPlate, measure
+
+    folder, _ = done
+    net = nets.cifar_net("max_pool", 0.1, in_channels=1, seed=5)
+    net.load_state_dict(load_file(folder / "max_pool-seed0" / "weights.safetensors"))
+    images = standardise(data.load("digits").test_images[:20])
+    again = measure(net, images, ThinPlate(3, 2.0), layers="blocks", block=10, replicates=50)
+    found = Profile.load(folder / "max_pool-seed0" / "trained")
+    np.testing.assert_allclose(again.estimate, found.estimate, rtol=1e-4)
+
+
+def test_the_raw_table_holds_every_number(done):
+    folder, _ = done
+    table = records.read_table(folder / "measurements.parquet")
+    assert list(table.columns) == [
+        "run", "step", "batch_norm", "layer_index", "layer", "metric", "item", "index", "value",
+    ]  # fmt: skip
+    # Two nets: three profiles of 13 layers with 20 images and 2 blocks, and two times 8 filters.
+    assert len(table) == 2 * (3 * 13 * (20 + 2) + 2 * 8)
+    assert np.isfinite(table["value"]).all()
+
+
+def test_stages_are_told(done):
+    _, stages = done
+    assert {stage.run for stage in stages} == {"max_pool-seed0", "strided_relu-seed0"}
+    assert stages[0].what == "measuring (initial, batch norm untouched)"
+    assert [stage.training.step for stage in stages if stage.training][-1] == 4
+
+
+def test_run_again_it_does_nothing_twice_and_changes_no_byte(done):
+    folder, _ = done
+    before = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    stages = []
+    execute(STUDY, folder, stages.append)
+    assert stages == []
+    assert before == {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_net_that_is_missing_is_made_again_to_the_byte(done, tmp_path):
+    import shutil
+
+    folder, _ = done
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "strided_relu-seed0" / "record.json").unlink()
+    (copy / "strided_relu-seed0" / "measurements.parquet").unlink()
+    stages = []
+    execute(STUDY, copy, stages.append)
+    assert {stage.run for stage in stages} == {"strided_relu-seed0"}
+    assert (copy / "measurements.parquet").read_bytes() == (folder / "measurements.parquet").read_bytes()
+
+
+def test_another_study_in_the_same_folder_is_refused(done):
+    folder, _ = done
+    other = Study(seed=1)
+    with pytest.raises(InputError) as error:
+        execute(other, folder)
+    assert str(error.value) == (
+        f"{folder} holds another study ({STUDY.identity}, this is {other.identity}): choose another folder"
+    )
+
+
+def test_the_gallery_shows_what_was_measured(done):
+    folder, _ = done
+    with np.load(folder / "gallery.npz", allow_pickle=False) as gallery:
+        assert gallery["images"].shape == gallery["deformed"].shape == (8, 1, 32, 32)
+        assert gallery["displacement"].shape == (8, 2, 32, 32)
+        assert gallery["names"].tolist() == [str(label) for label in data.load("digits").test_labels[:8].tolist()]
+
+
+def test_an_interrupted_training_leaves_its_weights(tmp_path):
+    from safetensors.torch import load_file
+
+    def interrupt(stage):
+        if stage.training is not None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(STUDY, tmp_path / "run", interrupt)
+    weights = load_file(tmp_path / "run" / "max_pool-seed0" / "interrupted.safetensors")
+    net = nets.cifar_net("max_pool", 0.1, in_channels=1, seed=0)
+    initial = net.block1.layer1.conv.weight.clone()
+    net.load_state_dict(weights)
+    assert not torch.equal(net.block1.layer1.conv.weight, initial)

@@ -1,0 +1,109 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pliant import draws
+from pliant._checks import InputError
+from pliant.draws import Stream
+
+MASK = 0xFFFFFFFF
+
+
+def reference(counter, key):
+    """Philox 4x32-10 in Python's unbounded integers, round by round as in Salmon et al. 2011."""
+    c, (k0, k1) = list(counter), key
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k0, p1 & MASK, (p0 >> 32) ^ c[3] ^ k1, p0 & MASK]
+        k0, k1 = (k0 + 0x9E3779B9) & MASK, (k1 + 0xBB67AE85) & MASK
+    return c
+
+
+# Known answers of the Random123 distribution (kat_vectors, philox4x32 with 10 rounds).
+@pytest.mark.parametrize(
+    ("counter", "key", "words"),
+    [
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        ((MASK,) * 4, (MASK, MASK), (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
+    ],
+)
+def test_known_answers(counter, key, words):
+    assert tuple(draws.philox(torch.tensor(counter), key).tolist()) == words
+
+
+words = st.integers(0, MASK)
+
+
+@given(st.tuples(words, words, words, words), st.tuples(words, words))
+def test_agrees_with_unbounded_integers(counter, key):
+    assert draws.philox(torch.tensor(counter), key).tolist() == reference(counter, key)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1), st.integers(0, 2**32 - 1), st.integers(0, 9))
+def test_uniform_is_the_documented_function_of_its_arguments(seed, index, draw, count):
+    expected = []
+    for block in range(-(-count // 4)):
+        counter = (block | Stream.AUGMENTATION << 24, draw, index & MASK, index >> 32)
+        expected += [(word >> 8) / 2**24 for word in reference(counter, (seed & MASK, seed >> 32))]
+    assert draws.uniform(seed, Stream.AUGMENTATION, [index], draw, count)[0].tolist() == expected[:count]
+
+
+def test_the_batch_does_not_matter():
+    batch = draws.uniform(3, Stream.DEFORMATION, range(100), 0, 18)
+    assert torch.equal(batch[57:58], draws.uniform(3, Stream.DEFORMATION, [57], 0, 18))
+    assert torch.equal(batch[[9, 4]], draws.uniform(3, Stream.DEFORMATION, torch.tensor([9, 4]), 0, 18))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"stream": Stream.SHUFFLE}, {"draw": 1}, {"indices": [1]}])
+def test_every_argument_changes_every_number(change):
+    arguments = {"seed": 0, "stream": Stream.DEFORMATION, "indices": [0], "draw": 0, "count": 50}
+    same = draws.uniform(**arguments) == draws.uniform(**arguments | change)
+    assert not same.any()
+
+
+def test_numbers_are_uniform():
+    numbers = draws.uniform(0, Stream.DEFORMATION, range(1000), 0, 100)
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    counts = torch.histc(numbers, 20, 0, 1)
+    # Chi-square with 19 degrees of freedom: 43.8 is its 99.9% point.
+    assert ((counts - 5000) ** 2 / 5000).sum() < 43.8
+
+
+def test_permutation_holds_every_position_once_and_depends_on_the_draw():
+    first, second = (draws.permutation(0, Stream.SHUFFLE, draw, 500) for draw in (0, 1))
+    assert first.sort().values.tolist() == list(range(500))
+    assert not torch.equal(first, second)
+
+
+def test_the_global_generator_is_untouched():
+    before = torch.random.get_rng_state()
+    draws.permutation(0, Stream.SHUFFLE, 0, 10)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, Stream.SHUFFLE, [0], 0, 1), "seed=-1: a seed is an integer from 0 to 2^64 - 1"),
+        ((0, Stream.SHUFFLE, [0], -2, 1), "draw=-2: a draw is an integer from 0 to 2^32 - 1"),
+        ((0, Stream.SHUFFLE, [3, -7], 0, 1), "image indices must be 0 or more, got -7"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(InputError) as error:
+        draws.uniform(*arguments)
+    assert str(error.value) == message
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_numbers_are_the_same_on_a_gpu():
+    arguments = (2**40 + 5, Stream.DEFORMATION, range(1000), 3, 50)
+    assert torch.equal(draws.uniform(*arguments), draws.uniform(*arguments, device="cuda").cpu())

@@ -1,0 +1,88 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+
+from pliant._checks import InputError
+from pliant.profile import Profile
+
+
+def made_up(**changes):
+    """Three layers, the last undefined; two blocks of images."""
+    numbers = np.random.default_rng(0)
+    profile = Profile(
+        layers=("input", "conv", "dead"),
+        metric="cosine",
+        estimate=np.array([0.1, 0.3, np.nan]),
+        low=np.array([0.08, 0.25, np.nan]),
+        high=np.array([0.12, 0.35, np.nan]),
+        undefined={"dead": "constant: the same for all images"},
+        level=0.95,
+        distances=numbers.random((3, 5)),
+        medians=numbers.random((3, 2)),
+        folds=0.01,
+        protocol={"block": 3},
+        provenance={"device": "cpu"},
+    )
+    return dataclasses.replace(profile, **changes)
+
+
+def test_to_pandas_has_one_row_a_layer():
+    table = made_up().to_pandas()
+    assert list(table.columns) == ["layer_index", "layer", "metric", "estimate", "low", "high", "n"]
+    assert table.iloc[1].tolist() == [1, "conv", "cosine", 0.3, 0.25, 0.35, 5]
+    assert table["estimate"].isna().tolist() == [False, False, True]
+
+
+def test_raw_holds_every_sample():
+    profile = made_up()
+    raw = profile.raw()
+    assert list(raw.columns) == ["layer_index", "layer", "metric", "item", "index", "value"]
+    assert len(raw) == 3 * 5 + 3 * 2
+    row = raw[(raw["layer"] == "conv") & (raw["item"] == "image") & (raw["index"] == 4)]
+    assert row["value"].item() == profile.distances[1, 4]
+    row = raw[(raw["layer"] == "dead") & (raw["item"] == "median") & (raw["index"] == 1)]
+    assert row["value"].item() == profile.medians[2, 1]
+
+
+def test_a_layer_by_name():
+    interval = made_up()["conv"]
+    assert (interval.estimate, interval.low, interval.high, interval.level, interval.n) == (0.3, 0.25, 0.35, 0.95, 5)
+    with pytest.raises(InputError) as error:
+        made_up()["convv"]
+    assert str(error.value) == "unknown layer 'convv'. Did you mean 'conv'? `profile.layers` lists those measured."
+
+
+def test_plot_draws_the_numbers():
+    axes = made_up().plot(label="net")
+    (line,) = axes.lines
+    np.testing.assert_array_equal(line.get_ydata(), [0.1, 0.3, np.nan])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["input", "conv", "dead"]
+    assert line.get_label() == "net"
+    assert made_up().plot(axes) is axes
+    assert len(axes.lines) == 2
+    pyplot.close("all")
+
+
+def test_save_and_load(tmp_path):
+    profile = made_up()
+    again = Profile.load(profile.save(tmp_path / "a" / "b"))
+    for field in dataclasses.fields(Profile):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(profile, field.name))
+
+
+def test_what_is_no_profile_is_refused(tmp_path):
+    with pytest.raises(InputError) as error:
+        Profile.load(tmp_path)
+    assert str(error.value) == (f"there is no {tmp_path / 'profile.json'}: name a folder that pliant has written")
+    (tmp_path / "profile.json").write_text("[]")
+    with pytest.raises(InputError) as error:
+        Profile.load(tmp_path)
+    assert str(error.value) == f"{tmp_path / 'profile.json'} is no saved profile"
+    made_up().save(tmp_path)
+    text = (tmp_path / "profile.json").read_text()
+    (tmp_path / "profile.json").write_text(text.replace('"schema": 1', '"schema": 2'))
+    with pytest.raises(InputError) as error:
+        Profile.load(tmp_path)
+    assert str(error.value) == f"{tmp_path} has schema 2; this version of pliant reads 1: update pliant"

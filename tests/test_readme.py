@@ -1,0 +1,31 @@
+"""The README's Python runs as it stands, and its commands name options that exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pliant.cli import app
+
+TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+COMMANDS = [line.partition("#")[0].partition("pliant ")[2] for line in TEXT.splitlines() if "uv run pliant" in line]
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_the_code_runs(code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "layer_index" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_parse(command):
+    function, _, _ = app.parse_args(shlex.split(command), exit_on_error=False, print_error=False)
+    assert function.__name__ == shlex.split(command)[0]
+
+
+def test_there_is_something_to_test():
+    assert len(CODE) == 1
+    assert len(COMMANDS) >= 6
