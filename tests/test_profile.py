@@ -51,7 +51,7 @@ def test_a_layer_by_name():
     assert (interval.estimate, interval.low, interval.high, interval.level, interval.n) == (0.3, 0.25, 0.35, 0.95, 5)
     with pytest.raises(InputError) as error:
         made_up()["convv"]
-    assert str(error.value) == "unknown layer 'convv'. Did you mean 'conv'? `profile.layers` lists those measured."
+    assert str(error.value) == "unknown layer 'convv'. Did you mean 'conv'?"
 
 
 def test_plot_draws_the_numbers():

@@ -242,3 +242,8 @@ def test_a_folder_without_runs(tmp_path):
     assert refused(records.runs, tmp_path) == (
         f"{tmp_path} holds no finished run: name the folder of a run, such as runs/demo"
     )
+
+
+def test_a_place_where_no_file_can_stand_is_refused_also_to_root():
+    with pytest.raises(InputError, match=r"^/proc/pliant cannot be written \(.*\): choose a folder"):
+        records.check_writable("/proc/pliant")

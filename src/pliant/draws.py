@@ -26,7 +26,6 @@ class Stream(IntEnum):
     SHUFFLE = 1
     AUGMENTATION = 2
     SPLIT = 3
-    BOOTSTRAP = 4
 
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:

@@ -60,7 +60,7 @@ class Profile:
     def __getitem__(self, layer: str) -> Interval:
         """The sensitivity of one layer; an unknown name raises `InputError` with near names."""
         if layer not in self.layers:
-            raise unknown("layer", layer, self.layers, "`profile.layers` lists those measured.")
+            raise unknown("layer", layer, self.layers)
         i = self.layers.index(layer)
         return Interval(float(self.estimate[i]), float(self.low[i]), float(self.high[i]), self.level, self.images)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pandas as pd
@@ -48,13 +49,17 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
 
 
 def check_writable(folder: Path | str) -> None:
-    """Raise `InputError` unless files can be written into `folder`, there or to be made; nothing is written."""
+    """Raise `InputError` unless files can be written into `folder`, there or to be made; no trace is left."""
     folder = Path(folder).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
         raise _unwritable(folder, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise _unwritable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    try:
+        # Not os.access: it says yes to root everywhere, also where no file can stand.
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from None
 
 
 def write_json(path: Path | str, payload: Any) -> Path:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from pliant._checks import InputError
 from pliant.capture import capture, trace
 
 
@@ -95,6 +96,9 @@ def test_trace_tells_fresh_numbers_from_repeated_ones():
     calls = {call.name: call for call in trace(sequence(), torch.ones(2, 3))}
     assert [name for name, call in calls.items() if call.fresh] == ["a", "b", "d"]
     assert [name for name, call in calls.items() if not call.leaf] == ["output"]
+    assert [calls[name].repeats for name in "abcd"] == [None, None, "b", None]
+    assert [calls[name].took for name in "abcd"] == [None, "a", "b", "b"]
+    assert calls["a"].took_shape == (3,)
     assert calls["b"].shape == (4,)
     assert calls["b"].kind is nn.ReLU
 
@@ -111,3 +115,11 @@ def test_trace_tells_what_is_no_batch():
     calls = {call.name: call for call in trace(Prompt(), torch.zeros(2, 3))}
     assert not calls["table"].batched
     assert calls["output"].batched
+
+
+def test_trace_leaves_no_hook_behind():
+    model = sequence()
+    trace(model, torch.ones(2, 3))
+    with pytest.raises(InputError, match=r"^the model does not take images of \(5,\), float32: "):
+        trace(model, torch.ones(2, 5))
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

@@ -39,17 +39,46 @@ def test_timms_own_stages():
 
 
 def test_residual_blocks():
-    """17 in-place ReLUs, none of which hides what came before it."""
-    model = timm.create_model("resnet18")
-    assert sum(isinstance(module, nn.ReLU) and module.inplace for module in model.modules()) == 17
-    blocks = names(model, "blocks", 64)
-    assert blocks[:4] == ["act1", "maxpool", "layer1.0.act1", "layer1.0.act2"]
-    assert [name for name in blocks if name.startswith("layer2.0")] == [
-        "layer2.0.act1",
-        "layer2.0.bn2",
-        "layer2.0.act2",
+    """17 in-place ReLUs, none of which hides what came before it; blocks with a projection differ by that row alone."""
+    ours, theirs = timm.create_model("resnet18"), torchvision.models.get_model("resnet18", weights=None)
+    for model, in_place, first, activation in ((ours, 17, "act1", "act1"), (theirs, 9, "relu", "relu")):
+        assert sum(isinstance(module, nn.ReLU) and module.inplace for module in model.modules()) == in_place
+        expected = [first, "maxpool"]
+        for stage in range(1, 5):
+            for block in range(2):
+                projection = ["downsample"] if stage > 1 and block == 0 else []
+                parts = [activation, "bn2", *projection]
+                expected += [f"layer{stage}.{block}.{part}" for part in parts] + [f"layer{stage}.{block}"]
+        assert names(model, "blocks", 64) == expected
+        assert len(names(model, "convs", 64)) == 20
+
+
+def test_what_follows_a_convolution_inside_a_module_of_its_own():
+    """timm's batch norm holds its activation; a dense layer on one pixel is no layer of the map."""
+    model = timm.create_model("efficientnet_b0")
+    assert names(model, "blocks", 64)[:6] == [
+        "bn1",
+        "blocks.0.0.se",
+        "blocks.0.0.bn2",
+        "blocks.1.0.bn1",
+        "blocks.1.0.se",
+        "blocks.1.0.bn3",
     ]
-    assert len(names(model, "convs", 64)) == 20
+
+
+def test_branches_are_layers_of_their_own():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.left = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU())
+            self.right = nn.MaxPool2d(3, stride=1, padding=1)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return self.left(x) + self.right(x)
+
+    assert names(Branches(), "blocks") == ["conv", "left", "output"]
 
 
 def test_tokens():

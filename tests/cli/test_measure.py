@@ -107,6 +107,7 @@ def test_the_gate(here, capsys):
     assert measure("--fail-above", "0.001", "--at", "pool") == 1
     assert "FAILED relu" not in capsys.readouterr().out
     assert measure("--fail-above", "9", "--at", "pool") == 0
+    assert "passed: the interval of pool does not lie above 9.0" in capsys.readouterr().out
 
 
 def bad(capsys, *arguments, status=2, **keywords):
@@ -119,7 +120,11 @@ def test_an_unknown_layer(here, capsys):
     assert bad(capsys, "--layers", "convv") == (
         "pliant: unknown layer 'convv'. Did you mean 'conv' or 'convs'? `pliant layers NAME` lists them."
     )
-    assert bad(capsys, "--fail-above", "1", "--at", "layer9").startswith("pliant: unknown layer 'layer9'. ")
+    assert bad(capsys, "--fail-above", "1", "--at", "conv") == (
+        "pliant: unknown layer 'conv'. Known: pool, relu. --at takes one of those that --layers chooses."
+    )
+    assert bad(capsys, "--fail-above", "1", "--at", "input").startswith("pliant: --at input: the input is the same")
+    assert bad(capsys, "--fail-above", "-1") == "pliant: --fail-above -1.0: sensitivity is never below 0"
     assert bad(capsys, "--at", "pool") == "pliant: --at pool says where --fail-above looks: give --fail-above too"
 
 
@@ -222,7 +227,7 @@ def test_layers_are_listed_with_shapes(here, capsys):
     printed = capsys.readouterr().out
     assert "4 x 15 x 15" in printed
     assert "blocks" in next(line for line in printed.splitlines() if line.startswith("relu"))
-    assert "4 of 5 calls; input 3 x 32 x 32" in printed
+    assert "4 of 5 calls; the others repeat one listed, or hold no batch; input 3 x 32 x 32" in printed
 
 
 def test_no_command_and_an_unknown_one(capsys):

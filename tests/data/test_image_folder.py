@@ -110,7 +110,7 @@ def test_others_are_none_of_those_chosen(ten):
 def test_no_others_are_left(ten):
     told = refused(lambda: ImageFolder(ten, to_tensor).others(5))
     assert told == (
-        f"{ten}: 0 images are left beside the 10 chosen, at least 2 are needed; choose fewer than 10 with limit"
+        f"{ten}: 0 images are left beside the 10 chosen, at least 2 are needed; choose fewer than 10 with --limit (limit=)"
     )
 
 
@@ -144,7 +144,7 @@ def test_skipped_images_leave_full_batches(ten):
 def test_a_bad_image_is_refused_where_asked_for(ten):
     noise().convert("CMYK").save(ten / "5.jpg")
     images = ImageFolder(ten, to_tensor, on_bad_image="refuse")
-    told = 'CMYK colours; convert it to RGB (or leave such images out: on_bad_image="skip")'
+    told = 'CMYK colours; convert it to RGB (or leave such images out: --on-bad-image skip, on_bad_image="skip")'
     assert refused(lambda: list(images)) == f"{ten / '5.jpg'}: {told}"
 
 

@@ -220,7 +220,7 @@ def test_the_page_of_a_profile(tmp_path):
     ]
     text = "".join(page.text)
     for words in (
-        "Sensitivity rises most at c: 0.15 -> 0.40 (+0.25)",
+        "Sensitivity rises most at c: 0.150 -> 0.400 (+0.250)",
         "Weights of my own.",
         "<b>net</b>",
         "1 of 4 layers",

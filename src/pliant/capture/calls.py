@@ -21,7 +21,9 @@ class Call:
     name: the module's dotted name; `name#2` for its second run; `name[key]` for a tensor in a structured output;
     "output" for the model's own.
     module: the dotted name alone. kind: the module's class. shape: without the batch dimension.
-    fresh: no earlier call put out the same numbers; a container often repeats what its last layer said.
+    repeats: the earliest call that put out the same numbers; a container often repeats what its last layer said.
+    took: the earliest call that put out the numbers which this run took in first; None where no call did, as after a
+        sum. took_shape: the shape of those numbers, without the batch dimension.
     leaf: the module has no children. batched: the first dimension is the batch.
     """
 
@@ -29,9 +31,16 @@ class Call:
     module: str
     kind: type[nn.Module]
     shape: tuple[int, ...]
-    fresh: bool
+    repeats: str | None
+    took: str | None
+    took_shape: tuple[int, ...]
     leaf: bool
     batched: bool
+
+    @property
+    def fresh(self) -> bool:
+        """No earlier call put out the same numbers."""
+        return self.repeats is None
 
 
 Heard = Callable[[str, str, Tensor], None]
@@ -77,40 +86,60 @@ def trace(model: nn.Module, images: Tensor) -> list[Call]:
     Raises `InputError` where the model does not take the images.
     """
     calls: list[Call] = []
-    seen: dict[tuple[Any, ...], Tensor] = {}
+    said: dict[tuple[Any, ...], str] = {}
+    taken: dict[str, list[tuple[str | None, tuple[int, ...]]]] = {}  # a run may start another of the same module
+    alive: list[Tensor] = []  # so that no later tensor can take the place of an earlier one in memory
     modules = dict(_named(model))
 
+    def take(path: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
+            first = next(_tensors([args, kwargs]), None)
+            found = (None, ()) if first is None else (said.get(_numbers(first[1])), tuple(first[1].shape[1:]))
+            taken.setdefault(path, []).append(found)
+
+        return hook
+
     def heard(name: str, path: str, tensor: Tensor) -> None:
-        module = modules[path]
-        # The same memory in the same version holds the same numbers. The tensor is kept so that no later one can
-        # take its place in memory.
-        version = 0 if tensor.is_inference() else tensor._version  # inference tensors count no versions
-        numbers = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.numel(), version)
+        module, numbers = modules[path], _numbers(tensor)
+        took, took_shape = taken[path][-1]
         calls.append(
             Call(
                 name=name,
                 module=path,
                 kind=type(module),
                 shape=tuple(tensor.shape[1:]),
-                fresh=numbers not in seen,
+                repeats=said.get(numbers),
+                took=took,
+                took_shape=took_shape,
                 leaf=next(module.children(), None) is None,
                 batched=tensor.ndim > 1 and len(tensor) == len(images),
             )
         )
-        seen[numbers] = tensor
+        said.setdefault(numbers, name)
+        alive.append(tensor)
 
-    with torch.inference_mode(False), torch.no_grad(), capture(model, heard):
-        try:
+    handles = [module.register_forward_pre_hook(take(path), with_kwargs=True) for path, module in modules.items()]
+    try:
+        with torch.inference_mode(False), torch.no_grad(), capture(model, heard):
             model(images)
-        except InputError:
-            raise
-        except Exception as error:  # whatever the model's own code raises
-            said = str(error).strip().partition("\n")[0]
-            raise InputError(
-                f"the model does not take images of {tuple(images.shape[1:])}, {str(images.dtype)[6:]}: check their "
-                f"size, channels and type ({type(error).__name__}: {said})"
-            ) from error
+    except InputError:
+        raise
+    except Exception as error:  # whatever the model's own code raises
+        message = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"the model does not take images of {tuple(images.shape[1:])}, {str(images.dtype)[6:]}: check their "
+            f"size, channels and type ({type(error).__name__}: {message})"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
     return calls
+
+
+def _numbers(tensor: Tensor) -> tuple[int, int, int, int]:
+    """The same memory in the same version holds the same numbers."""
+    version = 0 if tensor.is_inference() else tensor._version  # inference tensors count no versions
+    return tensor.untyped_storage().data_ptr(), int(tensor.storage_offset()), tensor.numel(), version
 
 
 def _named(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -61,49 +61,69 @@ def _convs(model: nn.Module, calls: Sequence[Call]) -> list[Call]:
 
 
 def _blocks(model: nn.Module, calls: Sequence[Call]) -> list[Call]:
-    """What Ruderman et al. 2018 call a layer, and the sums of residual blocks.
+    """What Ruderman et al. 2018 call a layer, and what residual blocks put out.
 
-    A convolution counts with all that follows it at the same shape (batch norm, activation), under the name of the
-    largest module that holds nothing else. Each layer that lowers the resolution counts, save global pooling, and
-    each container that computes a new map itself.
+    A convolution counts with all that takes its output at the same shape (batch norm, activation), under the name of
+    the largest module that holds nothing else. Each layer that lowers the resolution counts, save global pooling, and
+    each container whose output no layer in it has put out: a sum, or the activation of one.
     """
-    found: list[Call] = []
-    group: list[Call] = []  # the convolution that is open, and what has followed it
-    before: tuple[int, ...] = ()  # the shape of the last map
+    rows: list[_Row] = []
     for call in calls:
         if not call.batched or len(call.shape) < 2:
-            group = []
             continue
         if issubclass(call.kind, _CONVOLUTIONS):
-            group = [call]
-            found.append(call)
-        elif group and call.shape == group[-1].shape and call.leaf and call.fresh:
-            group.append(call)
-            found[-1] = call
-        elif group and not call.fresh and _holds_just(call, group, calls):
-            found[-1] = call
-        elif (call.fresh and not call.leaf) or (call.fresh and _lowers(call, before)):
-            group = []
-            found.append(call)
-        elif call.fresh:
-            group = []
-        if len(call.shape) == 3:
-            before = call.shape
-    return found
+            if call.took_shape[1:] != (1, 1):  # of one pixel it is a dense layer
+                rows.append(_Row(call, convolution=True))
+            continue
+        before = next((row for row in reversed(rows) if row.goes_on_with(call)), None)
+        if before is not None and (call.fresh or not call.leaf) and not _holds(call, rows):
+            before.add(call, calls)
+        elif call.leaf:
+            if call.fresh and _lowers(call):
+                rows.append(_Row(call))
+        elif (wrapped := _wrapped(call, rows, calls)) is not None:
+            wrapped.add(call, calls)
+        elif call.fresh or (_holds(call, rows) and not any(call.repeats in row.end for row in rows)):
+            rows.append(_Row(call))
+    return [row.call for row in rows]
 
 
-def _holds_just(container: Call, group: Sequence[Call], calls: Sequence[Call]) -> bool:
-    """The container, which repeats an inner layer, runs nothing that is not in the group and puts out new numbers."""
+class _Row:
+    """A layer that counts: the call it is heard at, all names of what that puts out, and all calls it is made of."""
+
+    def __init__(self, call: Call, convolution: bool = False) -> None:
+        self.convolution = convolution
+        self.parts: set[str] = set()
+        self.add(call, ())
+
+    def goes_on_with(self, call: Call) -> bool:
+        """The layer is a convolution, and the call takes what it puts out and neither pools nor reshapes it."""
+        follows = self.convolution and call.took in self.end and call.shape == self.call.shape
+        return follows and "Pool" not in call.kind.__name__
+
+    def add(self, call: Call, calls: Sequence[Call]) -> None:
+        """Hear the layer at this call instead."""
+        self.call, self.end = call, {call.name} | ({call.repeats} if call.repeats else set())
+        self.parts |= {call.name} | {inner.name for inner in calls if inner.module.startswith(call.module + ".")}
+
+
+def _holds(container: Call, rows: Sequence[_Row]) -> bool:
+    """A layer that counts lies in the container."""
+    return any(row.call.module.startswith(container.module + ".") for row in rows)
+
+
+def _wrapped(container: Call, rows: Sequence[_Row], calls: Sequence[Call]) -> _Row | None:
+    """The layer whose output the container repeats, if the container runs nothing else that puts out new numbers."""
     prefix = container.module + "."
     inside = {call.name for call in calls if call.leaf and call.fresh and call.module.startswith(prefix)}
-    return bool(inside) and inside <= {call.name for call in group}
+    return next((row for row in rows if container.repeats in row.end and inside and inside <= row.parts), None)
 
 
-def _lowers(call: Call, before: tuple[int, ...]) -> bool:
-    """The call's map is smaller than the one before, with the same channels, and is not a global pool's."""
-    if len(call.shape) != 3 or call.shape[:1] != before[:1] or "Adaptive" in call.kind.__name__:
+def _lowers(call: Call) -> bool:
+    """The call's map is smaller than the one it took, with the same channels, and is not a global pool's."""
+    if len(call.shape) != 3 or call.shape[:1] != call.took_shape[:1] or "Adaptive" in call.kind.__name__:
         return False
-    return call.shape[1] < before[1] or call.shape[2] < before[2]
+    return call.shape[1] < call.took_shape[1] or call.shape[2] < call.took_shape[2]
 
 
 def _stages(model: nn.Module, calls: Sequence[Call]) -> list[Call]:

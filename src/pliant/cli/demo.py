@@ -48,7 +48,8 @@ def demo(
             execute(study, folder, display.show)
     except KeyboardInterrupt:
         for weights in sorted(folder.glob("*/interrupted.safetensors")):
-            console.print(f"Interrupted; the weights so far are in {weights}. The same command goes on.")
+            console.print(f"The weights so far are in {weights}.")
+        console.print("Interrupted; the same command goes on.")
         raise
     page = report.comparison(folder)
     console.print(report.headline(folder), soft_wrap=True)

@@ -37,5 +37,6 @@ def layers(model: str, *, layers: str = "all", size: int | None = None) -> int:
         table.add_row(call.name, call.kind.__name__, shape, " ".join(held.get(call.name, [])))
     console = Console()
     console.print(table, markup=False)
-    console.print(f"{len(chosen)} of {len(calls)} calls; input {' x '.join(map(str, images.shape[1:]))}")
+    rest = "; the others repeat one listed, or hold no batch" if layers == "all" and len(chosen) < len(calls) else ""
+    console.print(f"{len(chosen)} of {len(calls)} calls{rest}; input {' x '.join(map(str, images.shape[1:]))}")
     return 0

@@ -1,6 +1,8 @@
 """`pliant measure`: which layer of a model loses stability, in one command."""
 
 import math
+import shlex
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +12,8 @@ from rich.progress import Progress
 from torch import Tensor
 
 from pliant import records, report, zoo
-from pliant._checks import InputError, require
+from pliant._checks import InputError, require, unknown
+from pliant.capture import INPUT, kept, select, trace
 from pliant.cli.strength import pixels
 from pliant.data import ImageFolder, Skipped, photographs
 from pliant.data.embedded_photographs import SOURCE
@@ -103,11 +106,16 @@ def measure(
     """
     require(at is None or fail_above is not None, f"--at {at} says where --fail-above looks: give --fail-above too")
     require(fail_above is None or math.isfinite(fail_above), f"--fail-above {fail_above}: give a number, such as 0.4")
+    require(fail_above is None or fail_above >= 0, f"--fail-above {fail_above}: sensitivity is never below 0")
+    require(at != INPUT, "--at input: the input is the same for every model, choose a layer")
     require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
     if out is not None:
         records.check_writable(out)
     console = Console()
     loaded = zoo.load(model, pretrained=not untrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
+    chosen = layers.split(",") if "," in layers else layers
+    if at is not None:
+        _check_at(loaded, chosen, at)
     sample = _Sample(loaded, images, limit, on_bad_image, batch_norm)
     place = _device(device)
     with Progress(console=console, transient=True) as progress:
@@ -116,7 +124,7 @@ def measure(
             loaded.model.to(place),
             sample.batches,
             ThinPlate(grid, pixels(reach, loaded.size[1])),
-            layers=layers.split(",") if "," in layers else layers,
+            layers=chosen,
             metric=metric,
             seed=seed,
             padding=padding,
@@ -138,7 +146,12 @@ def measure(
     if out is not None:
         profile.save(out)
         page = report.single(
-            profile, out, model=loaded.name, source=f"{loaded.source} {sample.source()}", skipped=sample.skipped()
+            profile,
+            out,
+            model=loaded.name,
+            source=f"{loaded.source} {sample.source()}",
+            skipped=sample.skipped(),
+            command=f"pliant {shlex.join(sys.argv[1:])}" if sys.argv[1:2] == ["measure"] else "",
         )
         console.print(f"Report: {page}", soft_wrap=True)
     return 0 if fail_above is None else _gate(profile, fail_above, at, console)
@@ -204,8 +217,23 @@ def _gate(profile: Profile, limit: float, at: str | None, console: Console) -> i
             f"FAILED {name}: {profile[name]} lies above {limit}", soft_wrap=True, highlight=False, markup=False
         )
     if not above:
-        console.print(f"passed: no interval of {len(names)} layers lies above {limit}", highlight=False)
+        console.print(f"passed: {_judged(names)} above {limit}", highlight=False)
     return 1 if above else 0
+
+
+def _judged(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"the interval of {names[0]} does not lie"
+    return f"no interval of {len(names)} layers lies"
+
+
+def _check_at(loaded: zoo.Loaded, layers: str | list[str], at: str) -> None:
+    """Refuse a layer that will not be measured, before the work."""
+    with kept(loaded.model):
+        calls = trace(loaded.model.eval(), loaded.normalise(torch.zeros(2, loaded.channels, *loaded.size)))
+    measured = [call.name for call in select(loaded.model, calls, layers)]
+    if at not in measured:
+        raise unknown("layer", at, measured, "--at takes one of those that --layers chooses.")
 
 
 def _device(name: str | None) -> torch.device:

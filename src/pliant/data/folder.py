@@ -116,7 +116,7 @@ class ImageFolder:
         require(
             len(chosen) >= 2,
             f"{self.folder}: {len(chosen)} images are left beside the {len(self._chosen)} chosen, at least 2 are "
-            f"needed; choose fewer than {len(self._chosen) + len(self._rest)} with limit",
+            f"needed; choose fewer than {len(self._chosen) + len(self._rest)} with --limit (limit=)",
         )
         other = copy(self)
         other._chosen, other._files, other._skipped = chosen, [], []
@@ -171,7 +171,7 @@ class ImageFolder:
 
     def _leave_out(self, path: Path, bad: BadImage) -> None:
         if self.on_bad_image == "refuse":
-            raise InputError(f'{path}: {bad} (or leave such images out: on_bad_image="skip")')
+            raise InputError(f'{path}: {bad} (or leave such images out: --on-bad-image skip, on_bad_image="skip")')
         self._skipped.append(Skipped(name_in(self.folder, path), str(bad)))
 
     def _too_few(self) -> str:

@@ -57,19 +57,11 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
             lengths[0] += torch.linalg.vector_norm(xs, dim=1).double().square()
             lengths[1] += torch.linalg.vector_norm(ys, dim=1).double().square()
             lengths[2] += torch.linalg.vector_norm(torch.sub(ys, xs, out=room), dim=1).double().square()
-            _add_products(anchored, torch.sub(xs, xs[:1], out=room))
+            torch.sub(xs, xs[:1], out=room)
+            anchored += room @ room.T
     squares = anchored.diagonal()
     apart = (squares[:, None] + squares[None, :] - 2 * anchored).clamp_min_(0).fill_diagonal_(0)
     return Geometry(lengths[0], lengths[1], lengths[2], apart)
-
-
-def _add_products(total: Float[Tensor, "n n"], rows: Float[Tensor, "n d"]) -> None:
-    """Add the inner products of all rows to `total`, each unordered pair of halves computed once."""
-    half = len(rows) // 2
-    total[:half, :half] += rows[:half] @ rows[:half].T
-    mixed = rows[half:] @ rows.T
-    total[half:] += mixed
-    total[:half, half:] += mixed[:, :half].T
 
 
 def _rows(activation: Real[Tensor, "n *d"]) -> Real[Tensor, "n d"]:

@@ -74,10 +74,13 @@ def comparison(folder: Path | str) -> Path:
     )
 
 
-def single(profile: Profile, out: Path | str, *, model: str, source: str, skipped: Sequence[LeftOut] = ()) -> Path:
+def single(
+    profile: Profile, out: Path | str, *, model: str, source: str, skipped: Sequence[LeftOut] = (), command: str = ""
+) -> Path:
     """Write the page of one profile, out/report.html; returns its path.
 
-    model: the name it was loaded under; source: where weights and images come from; skipped: images left out.
+    model: the name it was loaded under; source: where weights and images come from; skipped: images left out;
+    command: what makes the page again.
     Raises `InputError` where the folder cannot be written.
     """
     from pliant.report.profile_curve import curve
@@ -92,6 +95,7 @@ def single(profile: Profile, out: Path | str, *, model: str, source: str, skippe
         model=model,
         source=source,
         skipped=skipped,
+        command=command,
         rise=wording.rise(profile),
         rises_at=(wording.rises_most(profile) or (None,))[0],
         deformation=wording.deformation(profile.protocol),

@@ -1,5 +1,7 @@
 """A profile in the terminal: one line a layer, and where sensitivity rises most."""
 
+from math import isfinite
+
 from rich.console import Console
 from rich.text import Text
 
@@ -35,7 +37,9 @@ def show(profile: Profile, console: Console) -> None:
             drawn = bar(profile[layer].estimate, highest, bar_width)
             line.append(f"{drawn:<{bar_width}}", "cyan").append(f"  {numbers[i]:>{number_width}}")
         console.print(line, no_wrap=True, overflow="crop", highlight=False)
-    console.print(Text(_how(profile), "dim"), highlight=False)
+    console.print(Text(f"{_how(profile)}; the longest bar is {highest:.3f}", "dim"), highlight=False)
+    if any(not isfinite(profile[name].low) for name in profile.layers if name not in profile.undefined):
+        console.print("No intervals: with fewer than 5 images resampling says nothing of others.")
     console.print(Text(wording.rise(profile), "bold"), highlight=False)
 
 
@@ -56,7 +60,9 @@ def shorten(name: str, width: int) -> str:
 
 def _numbers(profile: Profile, layer: str) -> str:
     found = wording.defined(profile, layer)
-    return "" if found is None else f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    if found is None:
+        return ""
+    return f"{found.estimate:.3f} " + (f"[{found.low:.3f}, {found.high:.3f}]" if isfinite(found.low) else "[none]")
 
 
 def _cut(text: str, width: int) -> str:

@@ -32,7 +32,7 @@ def rise(profile: Profile) -> str:
         return "Sensitivity never rises: no layer is more sensitive than the one before it."
     i, step = found
     end = float(profile.estimate[i])
-    return f"Sensitivity rises most at {profile.layers[i]}: {end - step:.2f} -> {end:.2f} (+{step:.2f})"
+    return f"Sensitivity rises most at {profile.layers[i]}: {end - step:.3f} -> {end:.3f} (+{step:.3f})"
 
 
 def deformation(protocol: dict[str, Any]) -> str:
