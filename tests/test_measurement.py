@@ -165,6 +165,11 @@ def test_tokens_dicts_and_reused_modules():
     assert np.isfinite(profile.estimate).all()
 
 
+class Zero(nn.Module):
+    def forward(self, x):
+        return torch.zeros_like(x)
+
+
 class Broken(nn.Module):
     """Layers without a sensitivity, beside one that has it."""
 
@@ -203,9 +208,11 @@ def test_undefined_layers_are_told_and_never_0():
     assert profile.undefined == {
         "constant": "constant: the same for all images",
         "nan": "NaN or infinite activations",
-        "dead": "some images have all-zero activations, which have no direction: take the Euclidean distance",
+        "dead": "zero for some images of a block: no direction, take euclidean",
     }
     assert np.isfinite(profile.estimate).tolist() == [True, True, False, False, False]
+    zero = measure(Zero(), pictures(10), PLATE, layers=["output"])
+    assert zero.undefined == {"output": "zero for all images of a block: no direction, take euclidean"}
     euclidean = measure(Broken(), pictures(10), PLATE, layers=["dead"], metric="euclidean")
     assert euclidean.undefined == {}
 

@@ -163,7 +163,7 @@ class _Tally:
         self.medians.append(float(np.median(pairs)) if len(pairs) else nan)
         if self.undefined:
             return
-        self.undefined = _fault(block.finite, paired, pairs)
+        self.undefined = _fault(block.finite, not block.clean.any(), paired, pairs)
         if self.undefined:
             return
         self._varied |= not block.constant
@@ -192,12 +192,12 @@ class _Tally:
         return self._sum / images / (self._divisor / pairs), *percentile(replicates, level)
 
 
-def _fault(finite: bool, paired: np.ndarray, pairs: np.ndarray) -> str:
+def _fault(finite: bool, zero: bool, paired: np.ndarray, pairs: np.ndarray) -> str:
     """Why a block's activations have no distances; empty where they have."""
     if not finite:
         return "NaN or infinite activations"
     if not np.isfinite(paired).all() or not np.isfinite(pairs).all():
-        return "some images have all-zero activations, which have no direction: take the Euclidean distance"
+        return f"zero for {'all' if zero else 'some'} images of a block: no direction, take euclidean"
     return ""
 
 

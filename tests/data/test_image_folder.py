@@ -110,7 +110,8 @@ def test_others_are_none_of_those_chosen(ten):
 def test_no_others_are_left(ten):
     told = refused(lambda: ImageFolder(ten, to_tensor).others(5))
     assert told == (
-        f"{ten}: 0 images are left beside the 10 chosen, at least 2 are needed; choose fewer than 10 with --limit (limit=)"
+        f"{ten}: 0 images are left beside the 10 chosen, at least 2 are needed; choose fewer "
+        "than 10 with --limit (limit=)"
     )
 
 

@@ -29,7 +29,8 @@ def test_one_row_a_layer_with_its_numbers():
     assert lines[2].split() == ["2", "layer2", "█" * 20, "0.200", "[0.196,", "0.206]"]
     assert " ".join(" ".join(lines[3:-1]).split()) == (
         "0: invariant, 1: as far as an unrelated image. 16 images; thin plate, grid 3, "
-        "reach 2; block 8; batch norm as is; cosine distance; folds 1.25% of pixels; 95% intervals; the longest bar is 0.400"
+        "reach 2; block 8; batch norm as is; cosine distance; folds 1.25% of pixels; 95% intervals; "
+        "the longest bar is 0.400"
     )
     assert lines[-1] == "Sensitivity rises most at layer1: 0.100 -> 0.400 (+0.300)"
 

@@ -68,6 +68,11 @@ def batch_norm(model: nn.Module, protocol: BatchNorm, calibration: Tensor | None
     model.eval()
 
 
+def has_batch_norm(model: nn.Module) -> bool:
+    """A protocol of batch norm makes a difference: the model has layers with running statistics."""
+    return bool(_norms(model))
+
+
 def _norms(model: nn.Module) -> list[_BatchNorm]:
     """The batch-norm layers that hold running statistics."""
     return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pliant import records, report, zoo
 from pliant._checks import InputError, require, unknown
-from pliant.capture import INPUT, kept, select, trace
+from pliant.capture import INPUT, has_batch_norm, kept, select, trace
 from pliant.cli.strength import pixels
 from pliant.data import ImageFolder, Skipped, photographs
 from pliant.data.embedded_photographs import SOURCE
@@ -137,7 +137,7 @@ def measure(
         )
     console.print(f"{loaded.name}: {loaded.source} Images: {sample.source()}", soft_wrap=True, highlight=False)
     terminal.show(profile, console)
-    if untrained and weights is None and batch_norm == "as_is":
+    if untrained and weights is None and batch_norm == "as_is" and has_batch_norm(loaded.model):
         console.print("Untrained: batch norm stands at mean 0, variance 1; compare with --batch-norm calibrated.")
     if sample.skipped():
         console.print(f"Left out {len(sample.skipped())} images:")
