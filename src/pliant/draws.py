@@ -26,6 +26,8 @@ class Stream(IntEnum):
     SHUFFLE = 1
     AUGMENTATION = 2
     SPLIT = 3
+    LABELS = 4
+    PIXELS = 5
 
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:

@@ -54,7 +54,7 @@ def measure(
     calibration: images (m, c, h, w) other than those measured, 512 by convention, fed in one forward pass.
     preprocess: applied to the images after the deformation, such as a model's normalisation.
     block: images whose pairs share a median; part of the protocol.
-    replicates, level: of the bootstrap over images, within blocks, percentile interval.
+    replicates, level: of the bootstrap over images, within blocks, percentile interval; without replicates none.
     refuse_folds: raise `InputError` if a deformation folds, instead of reporting the share.
     on_block: called with the number of images done so far.
 
@@ -64,7 +64,7 @@ def measure(
     if metric not in DISTANCES:
         raise unknown("metric", metric, DISTANCES)
     require(block >= 2, f"block={block}: a block needs at least 2 images")
-    require(replicates >= 1 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
+    require(replicates >= 0 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
     device, dtype = _home(model)
 
@@ -98,10 +98,12 @@ def measure(
                 raise InputError(_folding(field, done))
             field_sums += float(folds.sum()), float(field.rms.sum())
             largest = max(largest, float(field.largest.max()))
-            both = feed(torch.cat((clean, warp(clean, field, padding))))
-            resampling = PairBootstrap(count, replicates, seed, number)
-            del field, clean
+            warped = warp(clean, field, padding)
+            both = feed(torch.cat((clean, warped)))
+            resampling = PairBootstrap(count, replicates, seed, number) if replicates else None
+            del field, clean, warped
             _hear(model, both, calls, tallies, resampling)
+            del both, resampling  # so that the next block does not meet this one in memory
             done += count
             if on_block is not None:
                 on_block(done)
@@ -150,11 +152,11 @@ class _Tally:
         self.distances: list[np.ndarray] = []
         self.medians: list[float] = []
         self.undefined = ""
-        self._varied = False
+        self._varied = self._resampled = False
         self._numerators, self._divisors, self._weights = np.zeros((3, 1))
         self._sum = self._divisor = 0.0
 
-    def hear(self, clean: Tensor, deformed: Tensor, resampling: PairBootstrap) -> None:
+    def hear(self, clean: Tensor, deformed: Tensor, resampling: PairBootstrap | None) -> None:
         """Reduce one block's activations (n, ...) to numbers."""
         block = geometry(clean, deformed)
         paired = self.distance.paired(block).cpu().numpy()
@@ -168,9 +170,15 @@ class _Tally:
             return
         self._varied |= not block.constant
         self._sum += paired.sum()
-        self._numerators = self._numerators + resampling.sums(paired)
         if len(pairs):  # a last block of one image has none
             self._divisor += len(pairs) * self.medians[-1]
+        if resampling is not None:
+            self._resample(paired, pairs, resampling)
+
+    def _resample(self, paired: np.ndarray, pairs: np.ndarray, resampling: PairBootstrap) -> None:
+        self._resampled = True
+        self._numerators = self._numerators + resampling.sums(paired)
+        if len(pairs):
             medians = resampling.medians(pairs)
             # A replicate that drew one image of a small block alone has no pair there, but has pairs in other blocks.
             self._divisors = self._divisors + len(pairs) * np.nan_to_num(medians)
@@ -187,9 +195,12 @@ class _Tally:
             return nan, nan, nan
         images = sum(map(len, self.distances))
         pairs = sum(len(part) * (len(part) - 1) // 2 for part in self.distances)
+        estimate = self._sum / images / (self._divisor / pairs)
+        if not self._resampled:
+            return estimate, nan, nan
         with np.errstate(invalid="ignore", divide="ignore"):
             replicates = self._numerators / images / (self._divisors / self._weights)
-        return self._sum / images / (self._divisor / pairs), *percentile(replicates, level)
+        return estimate, *percentile(replicates, level)
 
 
 def _fault(finite: bool, zero: bool, paired: np.ndarray, pairs: np.ndarray) -> str:
@@ -202,7 +213,7 @@ def _fault(finite: bool, zero: bool, paired: np.ndarray, pairs: np.ndarray) -> s
 
 
 def _hear(
-    model: nn.Module, both: Tensor, calls: Sequence[Call], tallies: Sequence[_Tally], resampling: PairBootstrap
+    model: nn.Module, both: Tensor, calls: Sequence[Call], tallies: Sequence[_Tally], resampling: PairBootstrap | None
 ) -> None:
     """Feed a block, clean images first, and let each layer's tally hear it."""
     half = len(both) // 2
@@ -238,8 +249,9 @@ def _blocks(images: Tensor | Iterable[Any], block: int, device: torch.device | N
             waiting.append(batch[start : start + room])
             start += room
             if sum(map(len, waiting)) == block:
-                yield _join(waiting, device)
-                waiting = []
+                whole, waiting = _join(waiting, device), []
+                yield whole
+                del whole
     if waiting:
         yield _join(waiting, device)
 

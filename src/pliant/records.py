@@ -20,6 +20,7 @@ import pyarrow as pa
 import pliant
 from pliant._checks import InputError
 
+SCHEMA = 1
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy")
 _COMPARABLE = ("plan", "schema", "version", "torch", "device")
 _COLUMNS = ("run", "step", "batch_norm", "layer_index", "layer", "metric", "item", "index", "value")
@@ -115,6 +116,12 @@ def runs(folder: Path | str, keys: Sequence[str] = ("plan", "schema")) -> dict[s
     found = {path.parent.name: read_json(path) for path in sorted(folder.glob("*/record.json"))}
     if not found:
         raise InputError(f"{folder} holds no finished run: name the folder of a run, such as runs/demo")
+    check_comparable(folder, found, keys)
+    return found
+
+
+def check_comparable(folder: Path | str, found: dict[str, dict[str, Any]], keys: Sequence[str]) -> None:
+    """Raise `InputError` for records, by the name of their run, that differ in one of `keys`."""
     first, *others = found
     for name in others:
         for key in keys:
@@ -124,7 +131,6 @@ def runs(folder: Path | str, keys: Sequence[str] = ("plan", "schema")) -> dict[s
                     f"{folder} mixes runs of different {key}s, {first} of {ours!r} and {name} of {theirs!r}: "
                     "keep one folder for each plan"
                 )
-    return found
 
 
 def _comparable(record: dict[str, Any]) -> dict[str, Any]:

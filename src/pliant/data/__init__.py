@@ -5,5 +5,16 @@ from pliant.data.embedded_photographs import photographs
 from pliant.data.folder import ImageFolder
 from pliant.data.loading import load
 from pliant.data.standardisation import standardise
+from pliant.data.task import Examples, examples, templates
 
-__all__ = ["Dataset", "ImageFolder", "Skipped", "load", "photographs", "standardise"]
+__all__ = [
+    "Dataset",
+    "Examples",
+    "ImageFolder",
+    "Skipped",
+    "examples",
+    "load",
+    "photographs",
+    "standardise",
+    "templates",
+]

@@ -3,5 +3,6 @@
 from pliant.stats.bootstrap import PairBootstrap, percentile
 from pliant.stats.interval import Interval
 from pliant.stats.proportion import proportion
+from pliant.stats.student import equivalent, student
 
-__all__ = ["Interval", "PairBootstrap", "percentile", "proportion"]
+__all__ = ["Interval", "PairBootstrap", "equivalent", "percentile", "proportion", "student"]

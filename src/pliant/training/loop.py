@@ -1,7 +1,7 @@
 """The loop: nothing stands between the data and the device."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pliant._checks import require
 from pliant.draws import Stream, permutation, uniform
 from pliant.plan import Training
 from pliant.training.augmentation import augment
+from pliant.training.checkpoint import Checkpoint
 from pliant.training.precision import resolve
 from pliant.training.progress import History, Ledger, Progress
 from pliant.training.task import check_task, device_of
@@ -29,6 +30,10 @@ def train(
     *,
     checkpoint: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    at: Collection[int] = (),
+    on_step: Callable[[int], None] | None = None,
+    resume: Checkpoint | None = None,
+    on_epoch: Callable[[Checkpoint], None] | None = None,
 ) -> History:
     """Train the model, in place and on the device where it is, to tell the labels by their cross-entropy.
 
@@ -42,6 +47,10 @@ def train(
     `on_progress` hears how things stand twice a second and after each epoch. On Ctrl-C the weights are saved to
     `checkpoint` (safetensors; whole or not at all), and `KeyboardInterrupt` goes on. Every module comes back in the
     mode, train or eval, in which it came, and in torch's plain memory format.
+
+    `on_step` hears the number of steps done each time that it is among `at`, between two steps; it may measure the
+    model, and gives it back as it was. `on_epoch` is given a checkpoint after each epoch; a training that is given
+    one as `resume` goes on from there and ends at the same weights to the bit.
 
     Raises `InputError` for images or labels that do not fit, and for a loss that is no longer finite.
     """
@@ -59,7 +68,11 @@ def train(
         optimiser = torch.optim.SGD(
             model.parameters(), momentum=plan.momentum, nesterov=plan.momentum > 0, weight_decay=plan.weight_decay
         )
-        for epoch in range(plan.epochs):
+        if resume is not None:
+            resume.restore(model, optimiser)
+            history.extend(resume.history)
+            ledger.step = resume.step
+        for epoch in range(0 if resume is None else resume.epoch, plan.epochs):
             order = permutation(seed, Stream.SHUFFLE, epoch, len(images)).to(device)
             chances = _chances(plan, seed, epoch, len(images), device)
             for indices in order[: steps * batch].split(batch):
@@ -82,6 +95,10 @@ def train(
                         on_progress(progress)
                     if progress.step == (epoch + 1) * steps:
                         history.append(progress)
+                if on_step is not None and ledger.step in at:
+                    on_step(ledger.step)
+            if on_epoch is not None:
+                on_epoch(Checkpoint.of(model, optimiser, epoch + 1, ledger.step, tuple(history)))
         optimiser.zero_grad()
     return History(precision, tuple(history))
 

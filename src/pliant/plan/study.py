@@ -1,15 +1,12 @@
-"""What to run, as frozen dataclasses: to and from JSON; the content hash is a run's identity. Loads no torch."""
+"""A `Study`: the five nets on one data set, trained and measured, and the settings of both."""
 
-import dataclasses
-import hashlib
-import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pliant._checks import InputError, require, unknown
+from pliant._checks import require, unknown
+from pliant.plan.payload import SCHEMA, as_floats, build, check_schema, identity, to_payload
 
-SCHEMA = 1
 DOWNSAMPLING = ("subsample", "max_pool", "average_pool", "strided", "strided_relu")
 
 
@@ -36,7 +33,7 @@ class Training:
     def __post_init__(self) -> None:
         require(self.epochs >= 0, f"epochs={self.epochs}: must be 0 or more")
         require(self.batch_size >= 2, f"batch_size={self.batch_size}: batch norm needs at least 2 images a step")
-        _as_floats(self)
+        as_floats(self)
         require(0 < self.peak_rate < math.inf, f"peak_rate={self.peak_rate}: must be positive and finite")
         require(0 <= self.warmup < 1, f"warmup={self.warmup}: a share of all steps, at least 0 and below 1")
         require(self.crop >= 0, f"crop={self.crop}: pixels of padding, 0 or more")
@@ -64,7 +61,7 @@ class Measuring:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        _as_floats(self)
+        as_floats(self)
         if self.metric not in ("cosine", "euclidean"):
             raise unknown("metric", self.metric, ("cosine", "euclidean"))
         require(self.grid >= 2, f"grid={self.grid}: a thin plate needs at least 2 control points a side")
@@ -99,7 +96,7 @@ class Study:
         for name in self.downsampling:
             if name not in DOWNSAMPLING:
                 raise unknown("downsampling", name, DOWNSAMPLING)
-        _as_floats(self)
+        as_floats(self)
         require(
             len(set(self.downsampling)) == len(self.downsampling), f"downsampling={self.downsampling}: name each once"
         )
@@ -110,44 +107,19 @@ class Study:
     @property
     def identity(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the plan's canonical JSON."""
-        canonical = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(f"{SCHEMA}:{canonical}".encode()).hexdigest()[:12]
+        return identity(self)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back: the fields, and the schema version under "schema"."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        return {"schema": SCHEMA, **to_payload(self)}
 
     @classmethod
     def from_json(cls, payload: dict[str, Any]) -> "Study":
         """The plan that `to_json` wrote. A newer schema or an unknown field raises `InputError`."""
-        require(isinstance(payload, dict), f"a plan is a JSON object, got {type(payload).__name__}")
-        schema = payload.get("schema")
-        if not isinstance(schema, int) or schema > SCHEMA:
-            raise InputError(f"the plan has schema {schema!r}; this version of pliant reads {SCHEMA}: update pliant")
+        check_schema(payload)
         fields = {name: value for name, value in payload.items() if name != "schema"}
-        fields["training"] = _build(Training, fields.get("training", {}))
-        fields["measuring"] = _build(Measuring, fields.get("measuring", {}))
+        fields["training"] = build(Training, fields.get("training", {}))
+        fields["measuring"] = build(Measuring, fields.get("measuring", {}))
         if "downsampling" in fields:
             fields["downsampling"] = tuple(fields["downsampling"])
-        return _build(cls, fields)
-
-
-def _as_floats(plan: Any) -> None:
-    """1 becomes 1.0 where a float is meant: equal plans have one identity."""
-    for declared in dataclasses.fields(plan):
-        if declared.type is float:
-            object.__setattr__(plan, declared.name, float(getattr(plan, declared.name)))
-
-
-def _build(kind: Any, fields: dict[str, Any]) -> Any:
-    require(isinstance(fields, dict), f"{kind.__name__} is a JSON object, got {fields!r}")
-    known = [f.name for f in dataclasses.fields(kind)]
-    for name in fields:
-        if name not in known:
-            raise unknown(f"field of {kind.__name__}", name, known)
-    try:
-        return kind(**fields)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"a field of {kind.__name__} has the wrong type: {error}") from error
+        return build(cls, fields)

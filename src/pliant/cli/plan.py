@@ -1,0 +1,43 @@
+"""`pliant plan`: the plan of a study as JSON, to be looked at, edited and run."""
+
+import json
+
+from pliant._checks import unknown
+from pliant.paper.plans import FIGURES, SCALES, ruderman2018
+
+STUDIES = {"ruderman2018": ruderman2018}
+
+
+def plan(
+    study: str,
+    *,
+    data: str,
+    scale: str = "small",
+    figures: str | None = None,
+    seeds: int | None = None,
+    templates: str = "",
+) -> int:
+    """Print the plan of a study as JSON; `pliant run` carries it out.
+
+    Parameters
+    ----------
+    study
+        ruderman2018.
+    data
+        "digits" (embedded), "cifar10", "mnist", or a folder of parquet files or of images, one subfolder a class.
+    scale
+        "small", for two cores, or "paper", the full protocol.
+    figures
+        The figures that the runs are for, with commas between them; all if not given.
+    seeds
+        Seeds of each net, instead of the scale's own.
+    templates
+        The data set of the templates of Figure 3; the embedded digits if not given.
+    """
+    if study not in STUDIES:
+        raise unknown("study", study, STUDIES)
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    chosen = FIGURES if figures is None else tuple(figures.split(","))
+    print(json.dumps(STUDIES[study](data, scale, chosen, seeds, templates).to_json(), indent=1))
+    return 0

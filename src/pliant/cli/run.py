@@ -1,0 +1,132 @@
+"""`pliant run`: a plan carried out, on this machine or on a Ray cluster."""
+
+import os
+import time
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from pliant import records
+from pliant._checks import require
+from pliant.plan import Plan
+from pliant.run.plan import Engine, Event, cost, execute_plan, outlook
+
+
+def run(
+    plan: Path,
+    *,
+    out: Path | None = None,
+    jobs: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    dry_run: bool = False,
+) -> int:
+    """Carry out a plan: train and measure its nets. Run again it goes on where it stopped.
+
+    Exit status 0, also where cells failed: their records say why, and running again tries them again.
+
+    Parameters
+    ----------
+    plan
+        A file such as `pliant plan ruderman2018 --data cifar10 > plan.json` writes.
+    out
+        Folder of the run; by default runs/NAME-PLAN, PLAN being the plan's identity.
+    jobs
+        Processes beside each other; by default as many as the cores allow for the plan's threads.
+    engine
+        "local" processes, or "ray".
+    address
+        Of a running Ray cluster; a new one on this machine if not given.
+    dry_run
+        List what is done and what is missing, with an estimate of the time, and do nothing.
+    """
+    require(plan.is_file(), f"{plan}: no such file; `pliant plan ruderman2018 --data cifar10 > {plan}` writes one")
+    require(address is None or engine == "ray", f"--address {address} is of a Ray cluster: give --engine ray too")
+    what = Plan.from_json(records.read_json(plan))
+    folder = out or Path("runs") / f"{what.name}-{what.identity}"
+    count = jobs or max(1, (os.cpu_count() or 1) // what.threads)
+    console = Console()
+    before = outlook(what, folder)
+    console.print(
+        f"{what.name}, {what.scale or 'own'} scale, plan {what.identity}: {len(before.done)} of {len(what.cells)} runs "
+        f"done, {len(before.missing)} to go, about {_duration(before.seconds / count)} with {count} jobs",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if dry_run:
+        for cell in what.cells:
+            console.print(f"  {'done   ' if cell in before.done else 'missing'} {cell.name}", highlight=False)
+        return 0
+    records.check_writable(folder)
+    with _Display(console, before.missing) as display:
+        failed = execute_plan(what, folder, _engine(engine, count, address), display.show)
+    if what.name == "ruderman2018":
+        from pliant.run.illustrations import write_illustrations
+
+        write_illustrations(folder, what)
+    for name in failed:
+        said = str(records.read_json(folder / name / "record.json")["error"]).strip().splitlines()[-1]
+        console.print(f"failed: {name}: {said}", style="red", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Run: {folder}. `pliant report {folder}` shows what came out.", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _engine(name: str, jobs: int, address: str | None) -> Engine:
+    if name == "ray":
+        from pliant.run.ray import Ray
+
+        return Ray(address)
+    from pliant.run.local import Local
+
+    return Local(jobs)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+class _Display:
+    """One bar for all runs: how many are done, which are at work, how long still."""
+
+    def __init__(self, console: Console, missing: tuple) -> None:
+        self._left = {cell.name: cost(cell) for cell in missing}
+        self._whole = sum(self._left.values()) or 1.0
+        self._count, self._done, self._start = len(missing), 0, time.perf_counter()
+        self._at_work: dict[str, float] = {}
+        self._progress = Progress(
+            BarColumn(bar_width=24), TextColumn("{task.description}"), console=console, transient=True
+        )
+        self._task = self._progress.add_task("starting", total=self._whole)
+        self._console = console
+
+    def __enter__(self) -> "_Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        """Bring the bar to where the runs stand, and print each that ends."""
+        name = event.cell.name
+        if event.end:
+            self._done += 1
+            self._at_work.pop(name, None)
+            self._left.pop(name, None)
+            self._console.print(
+                f"{self._done}/{self._count} {name} {event.end} {event.why}".rstrip(), highlight=False, markup=False
+            )
+        else:
+            self._at_work[name] = event.share
+        share = sum(self._left[key] * (1 - self._at_work.get(key, 0.0)) for key in self._left) / self._whole
+        seconds = time.perf_counter() - self._start
+        left = f", {_duration(seconds * share / (1 - share))} left" if 0 < share < 0.99 else ""
+        said = "; ".join(f"{key}" for key in self._at_work)
+        self._progress.update(
+            self._task,
+            completed=self._whole * (1 - share),
+            description=f"{self._done} of {self._count} done{left}; at work: {said} ({event.what})",
+        )

@@ -1,0 +1,260 @@
+"""The claims of Ruderman et al. 2018 and of our course of training, as code: `judge(results)` gives the verdicts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pliant import records
+from pliant.paper import statistics
+from pliant.paper.protocols import AFTER, BEFORE, SEEN_UNTRAINED, TRAININGS, protocols
+from pliant.paper.replicate import Curves
+from pliant.paper.results import Results
+from pliant.paper.ruling import Claim, Finding, rule_on
+from pliant.paper.statistics import BEHIND_INPUT, EARLY, LATE
+from pliant.paper.verdict import Above, Below, Inside, number, ratio
+
+_LN = "ln of a ratio of sensitivities"
+_TV = "normalised total variation"
+_CHANGE = "ln of the sensitivity after over before training, mean over the pooling nets (max_pool, average_pool) and "
+_SPREAD = (
+    "spread being the standard deviation over the five nets of ln sensitivity, mean over the layers from the first "
+    "downsampling on"
+)
+_OTHERWISE = "; the two trainings differ in the number of images and epochs and in weight decay, too"
+_CONTRAST = (
+    "ln of the sensitivity of the pooling nets (max_pool, average_pool) over that of the others (subsample, strided, "
+    "strided_relu), geometric means over nets"
+)
+
+CLAIMS = (
+    Claim(
+        id="pooling_lowers",
+        title="Before training, nets with pooling are more stable than nets without.",
+        source="claim 4, Figure 2c",
+        statistic=f"{_CONTRAST}, mean over the layers from the first downsampling on, before training",
+        unit=_LN,
+        rule=Below(number(0)),
+        of=statistics.pooling_against_others,
+        protocols=protocols(BEFORE, SEEN_UNTRAINED),
+    ),
+    Claim(
+        id="pooling_lowers_imagenet",
+        title="Before training, the ImageNet net with pooling is more stable than the one without.",
+        source="claim 4, Figure 2a",
+        statistic="ln of the sensitivity of max_pool over that of strided_relu on photographs, mean over the layers "
+        "from the first downsampling on, before training",
+        unit=_LN,
+        rule=Below(number(0)),
+        of=statistics.pooling_against_others_photographs,
+        protocols=protocols(BEFORE),
+    ),
+    Claim(
+        id="pooling_rises",
+        title="Training makes nets with pooling less stable than they were.",
+        source="claim 4, Figures 2c and 2d",
+        statistic=f"{_CHANGE}the layers behind the input",
+        unit=_LN,
+        rule=Above(number(0)),
+        of=lambda at: statistics.pooling_change(at, BEHIND_INPUT),
+        protocols=protocols(BEFORE, TRAININGS),
+    ),
+    Claim(
+        id="rises_early",
+        title="Training makes the early layers of nets with pooling less stable than they were.",
+        source="claim 4, Figures 2c and 2d, layers 1 to 6",
+        statistic=f"{_CHANGE}the layers of the first two blocks",
+        unit=_LN,
+        rule=Above(number(0)),
+        of=lambda at: statistics.pooling_change(at, EARLY),
+        protocols=protocols(BEFORE, TRAININGS),
+    ),
+    Claim(
+        id="rises_late",
+        title="Training makes the late layers of nets with pooling less stable than they were.",
+        source="claim 4, Figures 2c and 2d, layers 7 to 12",
+        statistic=f"{_CHANGE}the layers of the last two blocks",
+        unit=_LN,
+        rule=Above(number(0)),
+        of=lambda at: statistics.pooling_change(at, LATE),
+        protocols=protocols(BEFORE, TRAININGS),
+    ),
+    Claim(
+        id="training_changes",
+        title="Training changes the stability of layers a lot: by a quarter or more on average.",
+        source="claim 2, Figures 2c and 2d",
+        statistic="|ln of the sensitivity after over before training|, mean over the five nets and the layers behind "
+        "the input",
+        unit=_LN,
+        rule=Above(ratio(1.25)),
+        of=statistics.size_of_change,
+        protocols=protocols(BEFORE, TRAININGS),
+    ),
+    Claim(
+        id="nets_converge",
+        title="Training brings the five nets together.",
+        source="claim 3, Figures 2c and 2d",
+        statistic=f"ln of the spread after over before training, {_SPREAD}",
+        unit="ln of a ratio of spreads",
+        rule=Below(number(0)),
+        of=statistics.change_of_spread,
+        protocols=protocols(BEFORE, TRAININGS),
+    ),
+    Claim(
+        id="similar_after",
+        title="After training, nets with and without pooling are equally stable on average.",
+        source="claim 3, Figure 2d",
+        statistic=f"{_CONTRAST}, mean over the layers from the first downsampling on, after training",
+        unit=_LN,
+        rule=Inside(ratio(1.25)),
+        of=statistics.pooling_against_others_after,
+        protocols=protocols(AFTER, TRAININGS),
+    ),
+    Claim(
+        id="similar_by_layer",
+        title="After training, nets with and without pooling are about equally stable layer by layer.",
+        source="claim 3, Figure 2d",
+        statistic=f"|{_CONTRAST}|, mean over the layers from the first downsampling on, after training",
+        unit=_LN,
+        rule=Below(ratio(1.25)),
+        of=statistics.pooling_apart_after,
+        protocols=protocols(AFTER, TRAININGS),
+    ),
+    Claim(
+        id="random_labels_do_not_converge",
+        title="Training on random labels does not bring the five nets together: their spread does not fall by a fifth.",
+        source="claim 3, Figure 5b",
+        statistic=f"ln of the spread after over before training on random labels, {_SPREAD}",
+        unit="ln of a ratio of spreads",
+        rule=Above(ratio(0.8)),
+        of=lambda at: statistics.change_of_spread(at, "random_labels"),
+        protocols=protocols(BEFORE),
+    ),
+    Claim(
+        id="random_labels_differ",
+        title="The five nets end further apart on random labels than on real ones.",
+        source="claim 3, Figures 2d and 5b",
+        statistic="ln of the spread after training on random labels over that after training on real ones, "
+        f"{_SPREAD}{_OTHERWISE}",
+        unit="ln of a ratio of spreads",
+        rule=Above(number(0)),
+        of=statistics.spread_of_random_labels,
+        protocols=protocols(AFTER),
+    ),
+    Claim(
+        id="tasks_differ",
+        title="Different tasks end with different stability: random and real labels a quarter or more apart.",
+        source="claim 1, Figures 2d and 5b",
+        statistic="|ln of the sensitivity after training on random labels over that on real ones|, mean over the five "
+        f"nets and the layers behind the input{_OTHERWISE}",
+        unit=_LN,
+        rule=Above(ratio(1.25)),
+        of=statistics.difference_of_tasks,
+        protocols=protocols(AFTER),
+    ),
+    Claim(
+        id="smoother_is_stabler",
+        title="Smoother filters make an untrained net more stable.",
+        source="claim 2, Figure 5a",
+        statistic="ln of the sensitivity with initial filters smoothed by 0.5 pixels over that with 0.1, mean over the "
+        "layers behind the input",
+        unit=_LN,
+        rule=Below(number(0)),
+        of=statistics.smoothest_against_roughest,
+        protocols=protocols(BEFORE),
+    ),
+    Claim(
+        id="smoother_is_stabler_throughout",
+        title="From 0.2 pixels on, each step of smoothing makes an untrained net more stable.",
+        source="claim 2, Figure 5a",
+        statistic="the largest of the steps of ln sensitivity (mean over the layers behind the input) from 0.2 to 0.3, "
+        "0.4 and 0.5 pixels",
+        unit=_LN,
+        rule=Below(number(0)),
+        of=statistics.largest_step_of_smoothing,
+        protocols=protocols(BEFORE),
+    ),
+    Claim(
+        id="templates_smooth_monotone",
+        title="The stronger the deformations that a net learns to ignore, the smoother its filters.",
+        source="claim 2, Figure 3b",
+        statistic="the largest of the steps of total variation (mean over the 3x3 layers) from each strength C of the "
+        "templates' deformations to the next",
+        unit=_TV,
+        rule=Below(number(0)),
+        of=statistics.largest_step_of_templates,
+        protocols=protocols(),
+    ),
+    Claim(
+        id="training_smooths",
+        title="Training makes the filters of every layer of every net smoother than they were.",
+        source="claim 2, Figure 4b",
+        statistic="the largest, over the 3x3 layers of the five nets, of ln of the total variation after over before "
+        "training",
+        unit="ln of a ratio of total variations",
+        rule=Below(number(0)),
+        of=statistics.roughest_layer,
+        protocols=protocols((), TRAININGS),
+    ),
+    Claim(
+        id="random_labels_smoothness_depends",
+        title="On random labels, how smooth the filters become depends on the downsampling.",
+        source="claim 3, Figure 4c",
+        statistic="total variation (mean over the 3x3 layers) after training on random labels, of the net that is "
+        "roughest in the other seeds minus that of the one that is smoothest in them",
+        unit=_TV,
+        rule=Above(number(0.05)),
+        of=statistics.range_on_random_labels,
+        protocols=protocols(),
+    ),
+    Claim(
+        id="when_smooth",
+        title="Filters become smooth early: half of the way within the first half of training.",
+        source="beyond the paper: the course of training",
+        statistic="the share of all steps at which total variation (mean over the 3x3 layers) has done half of its "
+        "fall, mean over the five nets",
+        unit="share of training steps",
+        rule=Below(number(0.5)),
+        of=statistics.half_way,
+        protocols=protocols(),
+    ),
+    Claim(
+        id="smoothing_monotone",
+        title="Filters become smoother all along, but for rises below a tenth of the fall.",
+        source="beyond the paper: the course of training",
+        statistic="the largest rise of total variation (mean over the 3x3 layers) between successive measured steps "
+        "over the whole fall, mean over the five nets",
+        unit="share of the fall",
+        rule=Below(number(0.1)),
+        of=statistics.largest_rise,
+        protocols=protocols(),
+    ),
+)
+
+
+def judge(results: Results) -> list[Finding]:
+    """What the results say of each claim, in the order of `CLAIMS`; claims whose nets are missing say so.
+
+    Raises `InputError` for a plan whose cells the claims cannot tell apart.
+    """
+    curves = Curves(results)
+    return [Finding(claim, tuple(rule_on(claim, curves, protocol) for protocol in claim.protocols)) for claim in CLAIMS]
+
+
+def to_json(results: Results, findings: Sequence[Finding]) -> dict[str, Any]:
+    """A JSON object: the plan that was run and how far, and the findings."""
+    return {
+        "schema": records.SCHEMA,
+        "plan": results.plan.identity,
+        "name": results.plan.name,
+        "scale": results.plan.scale,
+        "runs": {"done": len(results.records), "failed": len(results.failed), "missing": len(results.missing)},
+        "claims": [finding.to_json() for finding in findings],
+    }
+
+
+def write_claims(folder: Path | str) -> list[Finding]:
+    """Judge the run in `folder` and write its claims.json; returns the findings. Errors are those of `Results.read`."""
+    results = Results.read(folder)
+    findings = judge(results)
+    records.write_json(Path(folder) / "claims.json", to_json(results, findings))
+    return findings

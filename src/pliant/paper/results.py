@@ -1,0 +1,117 @@
+"""`Results`: what a run of a plan has written, as one table that figures and claims read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pliant import records
+from pliant._checks import InputError
+from pliant.plan import Cell, Plan
+
+KEYS = ("task", "data", "reach", "preprocessing", "family", "downsampling", "width", "sigma", "choice", "seed")
+"""Columns of the table that say which cell a number belongs to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A run of a plan, as far as it got.
+
+    plan: what was to be run. records: run -> its record, of those that are finished. failed: run -> why.
+    missing: runs that have no record yet.
+    table: the raw numbers of the finished runs in long format, one row a number: `run`; the cell's `task`, `data`,
+        `reach`, `preprocessing`, `family`, `downsampling`, `width`, `sigma`, `choice`, `seed`; `trained` (whether the
+        cell trains at all) and `last` (whether `step` is the cell's last); and the columns of measurements.parquet:
+        `step`, `batch_norm`, `padding`, `layer_index`, `layer`, `metric`, `item`, `index`, `value`.
+    """
+
+    folder: Path
+    plan: Plan
+    records: dict[str, dict[str, Any]]
+    failed: dict[str, str]
+    missing: tuple[str, ...]
+    table: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path | str) -> "Results":
+        """The results in a run's folder. Raises `InputError` where no cell is finished, and for records that do not
+        belong to the folder's plan.
+        """
+        folder = Path(folder)
+        plan = Plan.from_json(records.read_json(folder / "plan.json"))
+        cells = {cell.name: cell for cell in plan.cells}
+        done, failed = {}, {}
+        for path in sorted(folder.glob("*/record.json")):
+            record = records.read_json(path)
+            _check(record, path, cells)
+            if record["status"] == "done":
+                done[path.parent.name] = record
+            else:
+                failed[path.parent.name] = str(record.get("error", "unknown"))
+        if not done:
+            raise InputError(f"{folder} holds no finished run: `pliant run` carries the plan out")
+        table = records.read_table(folder / "measurements.parquet")
+        lost = sorted(set(done) - set(table["run"].unique()))
+        if lost:
+            raise InputError(f"{folder / 'measurements.parquet'} lacks {lost[0]}: `pliant run` gathers the runs again")
+        missing = tuple(name for name in cells if name not in done and name not in failed)
+        return cls(folder, plan, done, failed, missing, _described(table, {name: cells[name] for name in done}, done))
+
+    def sensitivity(self, **chosen: Any) -> pd.DataFrame:
+        """The rows of sensitivity by layer, one for each run, step, protocol and layer, whose columns have the given
+        values: `results.sensitivity(task="labels", metric="cosine", last=True)`.
+        """
+        return self._rows({"item": "sensitivity", **chosen})
+
+    def total_variation(self, **chosen: Any) -> pd.DataFrame:
+        """The rows of normalised total variation by 3x3 layer whose columns have the given values."""
+        return self._rows({"metric": "total_variation", **chosen})
+
+    def accuracy(self, **chosen: Any) -> pd.DataFrame:
+        """The rows of accuracy, `item` "train" or "test", whose columns have the given values."""
+        return self._rows({"metric": "accuracy", **chosen})
+
+    def fitted(self, run: str) -> bool:
+        """Whether the run reached the training accuracy that its task asks for; true for tasks that ask for none."""
+        return bool(self.records[run].get("fitted", True))
+
+    def _rows(self, chosen: dict[str, Any]) -> pd.DataFrame:
+        mask = np.ones(len(self.table), dtype=bool)
+        for column, value in chosen.items():
+            mask &= (self.table[column] == value).to_numpy()
+        return self.table.loc[mask].reset_index(drop=True)
+
+
+def _check(record: Any, path: Path, cells: dict[str, Cell]) -> None:
+    """Refuse a record of another schema or of a cell that the plan does not have."""
+    if not isinstance(record, dict) or record.get("schema") != records.SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else None
+        raise InputError(f"{path} has schema {found!r}, this version of pliant reads {records.SCHEMA}: run it again")
+    name = path.parent.name
+    if name not in cells or record.get("cell") != cells[name].identity:
+        raise InputError(f"{path} is of a cell that {path.parents[1] / 'plan.json'} does not have: keep plans apart")
+
+
+def _described(table: pd.DataFrame, cells: dict[str, Cell], done: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    rows = [
+        {
+            "run": name,
+            "task": cell.task.kind,
+            "data": cell.task.data,
+            "reach": cell.task.reach,
+            "preprocessing": cell.task.preprocessing,
+            "family": cell.net.family,
+            "downsampling": cell.net.downsampling,
+            "width": cell.net.width,
+            "sigma": cell.net.sigma,
+            "choice": cell.choice,
+            "seed": cell.seed,
+            "trained": cell.training is not None,
+            "steps": done[name]["steps"],
+        }
+        for name, cell in cells.items()
+    ]
+    described = pd.DataFrame(rows).merge(table, on="run", how="inner")
+    return described.assign(last=described["step"] == described["steps"]).drop(columns="steps")

@@ -1,0 +1,19 @@
+"""What to run, as frozen dataclasses: to and from JSON; the content hash is the identity. Loads no torch."""
+
+from pliant.plan.cell import PREPROCESSING, TASKS, Cell, Net, Task
+from pliant.plan.experiment import Plan
+from pliant.plan.study import DOWNSAMPLING, SCHEMA, Measuring, Study, Training
+
+__all__ = [
+    "DOWNSAMPLING",
+    "PREPROCESSING",
+    "SCHEMA",
+    "TASKS",
+    "Cell",
+    "Measuring",
+    "Net",
+    "Plan",
+    "Study",
+    "Task",
+    "Training",
+]

@@ -1,0 +1,179 @@
+"""One cell carried out: from its plan to its record, resumed after each epoch."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from pliant.capture.kept import BatchNorm
+from pliant.data import Dataset, Examples, examples, load
+from pliant.deform import ThinPlate
+from pliant.measurement import measure
+from pliant.metrics import filter_variations
+from pliant.nets import cifar_net, imagenet_net, smooth_filters
+from pliant.plan import Cell, Measuring, Task
+from pliant.run.rows import COLUMNS, write_cell
+from pliant.training import Checkpoint, Progress, accuracy, save_weights, train
+
+FITTED = 0.95
+"""Share of the training images that a net must tell right before it counts as having memorised them."""
+_FAMILIES = {"cifar": cifar_net, "imagenet": imagenet_net}
+_TESTED = 2_000  # images to tell the accuracy on
+_CHECKPOINT = "checkpoint.safetensors"
+
+Tell = Callable[[str, float], None]
+"""Hears what a cell does, and which share of it is done."""
+
+
+def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda what, done: None) -> None:
+    """Train and measure the net of a cell, and write its numbers, weights and record into `folder`.
+
+    After each epoch the state is written; called again it goes on from there, and ends with the same measurements to
+    the byte on a CPU, with the same number of threads. Global state comes back as it was, but for the threads.
+    """
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    tell("loading", 0.0)
+    images = _examples(cell.task, cell.seed if cell.task.kind != "labels" else 0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = _net(cell, images).to(device)
+    ledger = _Measured(cell, net, images)
+    if cell.training is None:
+        ledger.measure(0, ends=True)
+        steps, history, hits, fitted = 0, [], {}, True
+    else:
+        steps = max(1, len(images.train) // min(cell.training.batch_size, len(images.train))) * cell.training.epochs
+        history = _train(cell, net, images, ledger, folder / _CHECKPOINT, steps, tell)
+        hits = {"train": ledger.accuracy(steps, "train"), "test": ledger.accuracy(steps, "test")}
+        fitted = cell.task.kind not in ("random_labels", "random_images") or hits["train"] >= FITTED
+        save_weights(net, folder / "weights.safetensors")
+    table = pd.DataFrame(ledger.rows).assign(run=cell.name)
+    write_cell(
+        folder,
+        cell,
+        table,
+        steps=steps,
+        accuracy=hits,
+        fitted=fitted,
+        history=history,
+        seconds=time.perf_counter() - start,
+        device=str(device),
+        threads=threads,
+        seed=cell.seed,
+    )
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def moments(steps: int, count: int) -> list[int]:
+    """About `count` numbers of steps on a logarithmic grid from 0 to `steps`, both ends among them."""
+    inner = [round(steps ** (i / (count - 2))) for i in range(count - 1)] if count > 2 else [steps]
+    return sorted({0, *inner, steps})
+
+
+class _Measured:
+    """The numbers of a cell so far, as rows of its table."""
+
+    def __init__(self, cell: Cell, net: nn.Module, images: Examples) -> None:
+        self.cell, self.net, self.images = cell, net, images
+        self.rows: list[dict[str, Any]] = []
+
+    def measure(self, step: int, ends: bool) -> None:
+        """The sensitivity of all layers and the smoothness of the filters; at an end under every protocol."""
+        cell, base = self.cell, self.cell.measuring
+        norms: tuple[BatchNorm, ...] = ("as_is",) if step else ("untouched", "calibrated")
+        protocols = [replace(base, metric=m, padding=p) for m in cell.metrics for p in cell.paddings]
+        for measuring in protocols if ends else [base]:
+            for norm in norms:
+                self._sensitivity(step, measuring, norm, raw=ends and measuring == base)
+        for i, found in enumerate(filter_variations(self.net)):
+            self._add(step, "none", "none", i, found.layer, "total_variation", "weight", 0, found.value)
+        if cell.training is not None:
+            self.accuracy(step, "test")
+
+    def accuracy(self, step: int, part: str) -> float:
+        """Share of the images, 2,000 at most, that the net tells right; noted once a step."""
+        for row in self.rows:
+            if row["step"] == step and row["metric"] == "accuracy" and row["item"] == part:
+                return row["value"]
+        images, labels = getattr(self.images, part), getattr(self.images, f"{part}_labels")
+        hits, count = accuracy(self.net, images[:_TESTED], labels[:_TESTED])
+        self._add(step, "none", "none", -1, "", "accuracy", part, 0, hits / count)
+        return hits / count
+
+    def _sensitivity(self, step: int, measuring: Measuring, norm: BatchNorm, raw: bool) -> None:
+        profile = measure(
+            self.net,
+            self.images.test[: measuring.images],
+            ThinPlate(measuring.grid, measuring.reach),
+            layers="blocks",
+            metric=measuring.metric,
+            seed=self.cell.seed,
+            padding=measuring.padding,
+            batch_norm=norm,
+            calibration=self.images.train[: measuring.calibration],
+            block=measuring.block,
+            replicates=0,  # what is compared are nets, over seeds; the raw numbers hold the spread over images
+        )
+        for i, (layer, value) in enumerate(zip(profile.layers, profile.estimate.tolist(), strict=True)):
+            self._add(step, norm, measuring.padding, i, layer, measuring.metric, "sensitivity", 0, value)
+        if raw:
+            for row in profile.raw().to_dict("records"):
+                place = (row["layer_index"], row["layer"], row["metric"], row["item"], row["index"], row["value"])
+                self._add(step, norm, measuring.padding, *place)
+
+    def _add(self, step: int, *values: Any) -> None:
+        self.rows.append(dict(zip(COLUMNS[1:], (step, *values), strict=True)))
+
+
+def _train(
+    cell: Cell, net: nn.Module, images: Examples, ledger: _Measured, path: Path, steps: int, tell: Tell
+) -> list[dict[str, Any]]:
+    """Train the net, measured on the way; goes on from the checkpoint where there is one."""
+    assert cell.training is not None
+    resume = None
+    if path.exists():
+        resume, beside = Checkpoint.load(path)
+        ledger.rows = beside["rows"]
+    else:
+        tell("measuring", 0.0)
+        ledger.measure(0, ends=True)
+    history = train(
+        net,
+        images.train,
+        images.train_labels,
+        cell.training,
+        cell.seed,
+        at=moments(steps, cell.moments)[1:],
+        on_step=lambda step: ledger.measure(step, ends=step == steps),
+        resume=resume,
+        on_epoch=lambda checkpoint: checkpoint.save(path, rows=ledger.rows),
+        on_progress=lambda progress: tell(_said(progress), progress.step / progress.steps),
+    )
+    return history.to_json()
+
+
+def _said(progress: Progress) -> str:
+    return f"epoch {progress.epoch}/{progress.epochs}, accuracy {progress.accuracy:.2f}"
+
+
+@lru_cache(maxsize=2)
+def _examples(task: Task, seed: int) -> Examples:
+    """Kept for the next cell, which often has the same task."""
+    return examples(task, seed, _read)
+
+
+@lru_cache(maxsize=2)
+def _read(name: str) -> Dataset:
+    return load(name)
+
+
+def _net(cell: Cell, images: Examples) -> nn.Module:
+    make = _FAMILIES[cell.net.family]
+    net = make(cell.net.downsampling, cell.net.width, images.train.shape[1], images.classes, cell.seed)
+    return smooth_filters(net, cell.net.sigma)

@@ -1,0 +1,114 @@
+"""Cells on this machine: a few processes that live as long as there is work, and are replaced when they die."""
+
+import multiprocessing
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from pliant._checks import require
+from pliant.plan import Cell
+from pliant.run.cell import carry_out
+from pliant.run.plan import Event
+from pliant.run.rows import write_failure
+
+Work = Callable[[Cell, Path, int, Callable[[str, float], None]], None]
+"""What is done with a cell: (cell, its folder, threads, tell)."""
+_ATTEMPTS = 2
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    line: Connection
+    cell: Cell | None = None
+    attempt: int = 0
+
+
+class Local:
+    """`jobs` processes beside each other, each with the threads that the plan gives a run.
+
+    A cell that raises is recorded as failed; one whose process dies is tried once more, then recorded as failed. The
+    others go on. The processes end with the one that started them.
+    """
+
+    def __init__(self, jobs: int = 1, work: Work = carry_out) -> None:
+        require(jobs >= 1, f"jobs={jobs}: at least 1")
+        self.jobs, self.work = jobs, work
+
+    def run(self, cells: Sequence[Cell], folder: Path, threads: int) -> Iterator[Event]:
+        """Carry the cells out, each into its own folder below `folder`; events as they happen."""
+        waiting = [(cell, 1) for cell in cells]
+        workers = [self._start(threads) for _ in range(min(self.jobs, len(cells)))]
+        try:
+            while waiting or any(worker.cell for worker in workers):
+                for worker in workers:
+                    if worker.cell is None and waiting:
+                        worker.cell, worker.attempt = waiting.pop(0)
+                        with suppress(OSError):  # of a process that has died, which is found below
+                            worker.line.send((worker.cell, folder / worker.cell.name))
+                        yield Event(worker.cell, "starting")
+                ready = set(wait([worker.line for worker in workers if worker.cell is not None]))
+                for i, worker in enumerate(workers):
+                    if worker.line not in ready or worker.cell is None:
+                        continue
+                    cell = worker.cell
+                    try:
+                        said, value = worker.line.recv()
+                    except (EOFError, ConnectionError):
+                        worker.process.join()
+                        why = f"its process ended with status {worker.process.exitcode}"
+                        worker.line.close()
+                        workers[i] = self._start(threads)
+                        if worker.attempt < _ATTEMPTS:
+                            waiting.insert(0, (cell, worker.attempt + 1))
+                            yield Event(cell, f"{why}; tried again")
+                        else:
+                            write_failure(folder / cell.name, cell, why)
+                            yield Event(cell, "failed", 1.0, "failed", why)
+                        continue
+                    if said == "tell":
+                        yield Event(cell, *value)
+                        continue
+                    worker.cell = None
+                    yield Event(cell, said, 1.0, said, value)
+        finally:
+            for worker in workers:
+                worker.process.kill() if worker.cell else worker.line.close()
+            for worker in workers:
+                worker.process.join()
+
+    def _start(self, threads: int) -> _Worker:
+        # Spawned, not forked: torch's thread pools do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self.work, threads), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+
+def _serve(line: Connection, work: Work, threads: int) -> None:
+    """Carry out the cells that come down the line until it is closed."""
+
+    def tell(what: str, share: float) -> None:
+        line.send(("tell", (what, share)))
+
+    while True:
+        try:
+            cell, folder = line.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        answer: tuple[str, Any] = ("done", "")
+        try:
+            work(cell, folder, threads, tell)
+        except KeyboardInterrupt:
+            return
+        except Exception as error:  # whatever went wrong belongs to this cell alone
+            write_failure(folder, cell, traceback.format_exc(limit=-6))
+            answer = ("failed", f"{type(error).__name__}: {error}")
+        line.send(answer)

@@ -1,0 +1,352 @@
+import json
+import math
+import shutil
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from paper import fake_study, made_truths
+
+from pliant import records
+from pliant._checks import InputError
+from pliant.cli.claims import claims as show_claims
+from pliant.paper.claims import CLAIMS, judge, to_json, write_claims
+from pliant.paper.protocols import Protocol
+from pliant.paper.results import Results
+from pliant.run.rows import gather
+
+NAMES = [claim.id for claim in CLAIMS]
+TRUTHS = {
+    "supported": (made_truths.paper_sensitivity, made_truths.paper_variation),
+    "refuted": (made_truths.other_sensitivity, made_truths.other_variation),
+    "undecided": (made_truths.mixed_sensitivity, made_truths.mixed_variation),
+}
+PAPER = TRUTHS["supported"]
+
+
+def of(seeds=3, figures=None, choices=("reference",), tasks=None):
+    """The plan without the cells of other choices of training."""
+    plan = fake_study.plan(seeds, figures)
+    kept = [c for c in plan.cells if c.choice in choices and (tasks is None or c.task.kind in tasks)]
+    return replace(plan, cells=tuple(kept))
+
+
+def found(folder):
+    return {finding.claim.id: finding for finding in judge(Results.read(folder))}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    tasks = ("labels", "random_labels", "templates")
+    plan = of(3, ("2a", "5a", "2d", "4c", "3b"), tasks=tasks)
+    return {name: found(fake_study.write(folder / name, *truth, of=plan)) for name, truth in TRUTHS.items()}
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """As the paper has it, one seed."""
+    plan = of(1, ("2a", "5a", "2d", "4c", "3b"), tasks=("labels", "random_labels", "templates"))
+    return found(fake_study.write(tmp_path_factory.mktemp("single") / "run", *PAPER, of=plan))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Real and random labels, as the paper has it."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return fake_study.write(folder, *PAPER, of=of(2, ("2d", "5b"), tasks=("labels", "random_labels")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("truth", TRUTHS)
+def test_the_verdict_is_the_made_truth(made, truth, name):
+    finding = made[truth][name]
+    assert finding.verdict == truth, finding.reference.reason
+    interval = finding.reference.interval
+    assert (interval.n, interval.level) == (3, 0.95)
+    assert sorted(finding.reference.values) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pooling_lowers", math.log(0.1 / 0.2)),
+        ("pooling_lowers_imagenet", math.log(0.1 / 0.2)),
+        ("pooling_rises", math.log((0.303 * 0.306) ** 0.5 / 0.1)),
+        ("templates_smooth_monotone", -0.1),
+        ("random_labels_smoothness_depends", 0.4),
+        ("when_smooth", (math.sqrt(101) - 1) / 100),
+        ("smoothing_monotone", 0.0),
+        ("training_smooths", math.log(1.557 / 1.857)),
+        # Depths of layers 1 to 18 of 18 in eighteenths, their mean 19/36.
+        ("smoother_is_stabler", -2 * 0.4 * 19 / 36),
+        ("smoother_is_stabler_throughout", -2 * 0.1 * 19 / 36),
+    ],
+)
+def test_the_estimate_is_the_made_truth(made, name, expected):
+    assert made["supported"][name].reference.interval.estimate == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("pooling_lowers", "lies below 0"),
+        ("similar_after", "lies inside ±ln 1.25"),
+        ("training_changes", "lies above ln 1.25"),
+        ("random_labels_do_not_converge", "lies above ln 0.8"),
+        ("random_labels_smoothness_depends", "lies above 0.05"),
+    ],
+)
+def test_the_reason_gives_the_interval_and_the_threshold(made, name, reason):
+    told = made["supported"][name].reference.reason
+    level = "90%" if name == "similar_after" else "95%"
+    assert told.startswith(f"the {level} interval [")
+    assert told.endswith(f"] {reason}")
+
+
+def test_a_claim_is_judged_under_the_protocols_that_make_a_difference_to_it():
+    counts = {claim.id: len(claim.protocols) for claim in CLAIMS}
+    assert counts == {
+        "pooling_lowers": 9,
+        "pooling_lowers_imagenet": 8,
+        "pooling_rises": 11,
+        "rises_early": 11,
+        "rises_late": 11,
+        "training_changes": 11,
+        "nets_converge": 11,
+        "similar_after": 7,
+        "similar_by_layer": 7,
+        "random_labels_do_not_converge": 8,
+        "random_labels_differ": 4,
+        "tasks_differ": 4,
+        "smoother_is_stabler": 8,
+        "smoother_is_stabler_throughout": 8,
+        "templates_smooth_monotone": 1,
+        "training_smooths": 4,
+        "random_labels_smoothness_depends": 1,
+        "when_smooth": 1,
+        "smoothing_monotone": 1,
+    }
+    assert all(claim.protocols[0] == Protocol() for claim in CLAIMS)
+
+
+def test_choices_of_training_that_were_not_run_do_not_count(made):
+    finding = made["supported"]["nets_converge"]
+    assert finding.holds == (8, 8)
+    assert finding.flips == ()
+    ruling = next(r for r in finding.rulings if r.protocol.training == "no weight decay")
+    assert (ruling.verdict, ruling.interval, ruling.values) == ("not run", None, {})
+    assert ruling.reason == ", ".join(
+        f"subsample on labels, no weight decay, seed {seed}: not in the plan" for seed in range(3)
+    )
+
+
+def test_the_choice_that_changes_the_verdict_is_named(tmp_path):
+    plan = of(2, ("2d", "4b"), choices=("reference", "no weight decay"))
+    folder = fake_study.write(
+        tmp_path / "run", made_truths.untouched_sensitivity, made_truths.decaying_variation, of=plan
+    )
+    findings = found(folder)
+    assert findings["pooling_rises"].verdict == "supported"
+    assert findings["pooling_rises"].flips == ("batch norm untouched: refuted",)
+    assert findings["pooling_rises"].holds == (5, 9)
+    assert findings["training_smooths"].verdict == "supported"
+    assert findings["training_smooths"].flips == ("no weight decay: refuted",)
+    assert findings["training_smooths"].holds == (1, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_seed_is_undecided(single, name):
+    ruling = single[name].reference
+    assert (ruling.verdict, ruling.reason) == ("undecided", "one seed: an interval needs at least 2")
+    assert ruling.interval.n == 1
+    assert math.isnan(ruling.interval.low)
+
+
+RANDOM = {
+    "random_labels_do_not_converge",
+    "random_labels_differ",
+    "tasks_differ",
+    "random_labels_smoothness_depends",
+}
+
+
+def test_nets_that_did_not_learn_random_labels_are_not_used(tmp_path):
+    plan = of(3, ("2d", "5b"), tasks=("labels", "random_labels"))
+
+    def fitted(cell):
+        return (cell.task.kind, cell.net.downsampling) != ("random_labels", "strided") or cell.seed == 1
+
+    findings = found(fake_study.write(tmp_path / "run", *PAPER, of=plan, fitted=fitted))
+    for name in RANDOM:
+        assert list(findings[name].reference.values) == [1]
+        assert findings[name].reference.reason == (
+            "one seed: an interval needs at least 2; left out: "
+            "strided on random_labels, seed 0: did not learn its task, "
+            "strided on random_labels, seed 2: did not learn its task"
+        )
+    assert findings["nets_converge"].verdict == "supported"
+
+
+def test_where_no_seed_learned_the_claim_is_not_fitted(tmp_path):
+    plan = of(2, ("2d", "5b"), tasks=("labels", "random_labels"))
+    folder = fake_study.write(tmp_path / "run", *PAPER, of=plan, fitted=lambda cell: cell.task.kind == "labels")
+    for name, finding in found(folder).items():
+        assert (finding.verdict == "not fitted") == (name in RANDOM)
+        if name in RANDOM:
+            assert finding.reference.reason == ", ".join(
+                f"subsample on random_labels, seed {seed}: did not learn its task" for seed in range(2)
+            )
+            assert (finding.holds, finding.flips, finding.reference.interval) == ((0, 0), (), None)
+
+
+def test_claims_whose_nets_are_not_planned_are_not_run(trained):
+    findings = found(trained)
+    not_run = {name for name, finding in findings.items() if finding.verdict == "not run"}
+    assert not_run == {
+        "pooling_lowers_imagenet",
+        "smoother_is_stabler",
+        "smoother_is_stabler_throughout",
+        "templates_smooth_monotone",
+    }
+    assert findings["templates_smooth_monotone"].reference.reason == (
+        "max_pool on templates, seed 0: not in the plan, max_pool on templates, seed 1: not in the plan"
+    )
+    assert findings["smoother_is_stabler"].reference.reason == (
+        "strided_relu as drawn, seed 0: not in the plan, strided_relu as drawn, seed 1: not in the plan"
+    )
+
+
+def test_a_seed_that_lacks_a_net_is_left_out_and_named(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    plan = Results.read(folder).plan
+    lost, broken = (
+        next(c for c in plan.cells if (c.task.kind, c.net.downsampling, c.seed) == key)
+        for key in (("random_labels", "max_pool", 0), ("random_labels", "average_pool", 1))
+    )
+    shutil.rmtree(folder / lost.name)
+    record = records.read_json(folder / broken.name / "record.json")
+    records.write_json(folder / broken.name / "record.json", {**record, "status": "failed", "error": "loss is NaN"})
+    gather(folder)
+    findings = found(folder)
+    for name in RANDOM:
+        assert findings[name].verdict == "not run"
+        assert findings[name].reference.reason == (
+            "max_pool on random_labels, seed 0: not run yet, "
+            "average_pool on random_labels, seed 1: failed (loss is NaN)"
+        )
+    assert findings["nets_converge"].verdict == "supported"
+
+
+def test_a_course_of_two_moments_is_not_run(trained):
+    results = Results.read(trained)
+    ends = replace(results, table=results.table[results.table["last"] | (results.table["step"] == 0)])
+    ruling = next(finding for finding in judge(ends) if finding.claim.id == "when_smooth").reference
+    first = [next(c.name for c in results.plan.cells if c.task.kind == "labels" and c.seed == s) for s in range(2)]
+    assert ruling.verdict == "not run"
+    assert ruling.reason == ", ".join(f"{run}: filters measured at 2 steps, a course needs at least 3" for run in first)
+
+
+def test_a_protocol_that_was_not_measured_is_not_run(trained):
+    results = Results.read(trained)
+    narrow = replace(results, table=results.table[results.table["metric"] != "euclidean"])
+    finding = next(finding for finding in judge(narrow) if finding.claim.id == "pooling_lowers")
+    assert finding.holds == (4, 4)
+    ruling = next(r for r in finding.rulings if str(r.protocol) == "euclidean distance")
+    first = [
+        next(c.name for c in results.plan.cells if c.net.downsampling == "max_pool" and c.seed == s) for s in range(2)
+    ]
+    assert (ruling.verdict, ruling.reason) == (
+        "not run",
+        ", ".join(f"{run}: not measured under the protocol (euclidean distance)" for run in first),
+    )
+
+
+def test_undefined_layers_are_left_out_and_named(tmp_path):
+    def sensitivity(m):
+        lost = m.cell.net.downsampling == "strided" and m.depth == 1 and m.batch_norm == "calibrated"
+        return (math.nan if m.cell.seed else 0.0) if lost else made_truths.paper_sensitivity(m)
+
+    plan = of(2, ("2c",))
+    folder = fake_study.write(tmp_path / "run", sensitivity, made_truths.paper_variation, of=plan)
+    ruling = found(folder)["pooling_lowers"].reference
+    names = [cell.name for cell in plan.cells if cell.net.downsampling == "strided"]
+    assert ruling.verdict == "supported"
+    assert ruling.reason.endswith(
+        f"lies below 0; undefined and left out: layer 12 of {names[0]}, layer 12 of {names[1]}"
+    )
+
+
+def test_a_statistic_without_any_defined_layer_is_undecided(tmp_path):
+    plan = of(2, ("2c",))
+    folder = fake_study.write(tmp_path / "run", lambda m: math.nan, lambda m: 1.857, of=plan)
+    findings = found(folder)
+    for name, reason in {
+        "pooling_lowers": "undefined: no layer has a value in all nets",
+        "when_smooth": "undefined: in no net does the total variation fall",
+    }.items():
+        ruling = findings[name].reference
+        assert (ruling.verdict, ruling.interval, ruling.reason) == ("undecided", None, reason)
+
+
+def test_values_are_one_number_for_each_seed(trained):
+    claim = next(claim for claim in CLAIMS if claim.id == "pooling_lowers")
+    results = Results.read(trained)
+    assert claim.values(results, Protocol()) == found(trained)["pooling_lowers"].reference.values
+    assert claim.values(results, Protocol(training="no weight decay")) == {}
+
+
+def test_a_plan_of_two_widths_is_refused(tmp_path):
+    plan = of(1, ("2c",))
+    wide = replace(plan.cells[0], net=replace(plan.cells[0].net, width=0.5))
+    folder = fake_study.write(tmp_path / "run", *PAPER, of=replace(plan, cells=(*plan.cells, wide)))
+    with pytest.raises(InputError) as error:
+        judge(Results.read(folder))
+    assert str(error.value) == (
+        f"the plan holds {plan.cells[0].name} and {wide.name}, which claims cannot tell apart: keep one plan for each "
+        "width and data set"
+    )
+
+
+def test_a_layer_measured_twice_is_refused(trained):
+    results = Results.read(trained)
+    rows = results.sensitivity()
+    twice = replace(results, table=pd.concat([results.table, rows[:1]], ignore_index=True))
+    with pytest.raises(InputError) as error:
+        judge(twice)
+    assert str(error.value) == (
+        f"measurements.parquet holds layer 0 of {rows['run'][0]} twice: delete it and run again"
+    )
+
+
+def test_claims_json_holds_every_value_and_no_nan(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    findings = write_claims(folder)
+    written = json.loads((folder / "claims.json").read_text())
+    assert written == json.loads(json.dumps(to_json(Results.read(folder), findings)))
+    assert written["runs"] == {"done": 20, "failed": 0, "missing": 0}
+    assert [claim["id"] for claim in written["claims"]] == NAMES
+    first = written["claims"][NAMES.index("similar_after")]
+    assert first["verdict"] == "supported"
+    assert first["supported_where"] == "the 90% interval lies inside ±ln 1.25 (two one-sided tests at 5%)"
+    assert (first["holds"], first["judged"]) == (4, 4)
+    assert sorted(first["rulings"][0]["values"]) == ["0", "1"]
+    before = (folder / "claims.json").read_bytes()
+    write_claims(folder)
+    assert (folder / "claims.json").read_bytes() == before
+
+
+def test_the_command_prints_the_verdicts_and_leaves_with_0(trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    folder = shutil.copytree(trained, tmp_path / "run")
+    (folder / "claims.json").unlink(missing_ok=True)
+    assert show_claims(folder) == 0
+    printed = capsys.readouterr().out
+    for name in NAMES:
+        assert f"{name}: " in printed
+    assert (
+        "templates_smooth_monotone is not run: max_pool on templates, seed 0: not in the plan, max_pool on templates, "
+        "seed 1: not in the plan." in " ".join(printed.split())
+    )
+    assert f"Claims: {folder / 'claims.json'}" in printed
+    assert (folder / "claims.json").exists()

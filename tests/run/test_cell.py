@@ -1,0 +1,101 @@
+"""One cell from plan to record, on the embedded digits; and killed on the way."""
+
+import pandas as pd
+import pytest
+import torch
+
+from pliant import records
+from pliant.plan import Cell, Measuring, Net, Task, Training
+from pliant.run.cell import carry_out, moments
+from pliant.run.rows import COLUMNS
+from pliant.training import checkpoint
+
+CELL = Cell(
+    Task("labels", "digits", 256),
+    Net("max_pool", width=0.1),
+    Training(epochs=3, batch_size=64, precision="fp32"),
+    Measuring(images=32, block=16, calibration=32),
+    moments=4,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cell")
+    threads = torch.get_num_threads()
+    carry_out(CELL, folder, threads=1)
+    torch.set_num_threads(threads)
+    return folder
+
+
+def test_moments_lie_on_a_logarithmic_grid_with_both_ends():
+    assert moments(1000, 5) == [0, 1, 10, 100, 1000]
+    assert moments(12, 4) == [0, 1, 3, 12]
+    assert moments(1, 8) == [0, 1]
+    assert moments(50, 2) == [0, 50]
+
+
+def test_it_leaves_a_record_its_numbers_and_its_weights(folder):
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "measurements.parquet",
+        "record.json",
+        "weights.safetensors",
+    ]
+    record = records.read_json(folder / "record.json")
+    assert record["status"] == "done"
+    assert record["cell"] == CELL.identity
+    assert record["steps"] == 12
+    assert record["fitted"] is True
+    assert record["provenance"]["threads"] == 1
+    assert len(record["history"]) == 3
+
+
+def test_every_protocol_is_measured_at_the_ends_and_the_reference_between(folder):
+    table = pd.read_parquet(folder / "measurements.parquet")
+    assert tuple(table.columns) == COLUMNS
+    found = table[table["item"] == "sensitivity"]
+    protocols = found.groupby("step")[["batch_norm", "metric", "padding"]].apply(
+        lambda part: len(part.drop_duplicates())
+    )
+    assert protocols.to_dict() == {0: 8, 1: 1, 3: 1, 12: 4}
+    assert found.groupby(["step", "batch_norm", "metric", "padding"]).size().unique().tolist() == [13]
+    assert set(found[found["step"] == 0]["batch_norm"]) == {"untouched", "calibrated"}
+    variation = table[table["metric"] == "total_variation"]
+    assert variation.groupby("step").size().to_dict() == {0: 8, 1: 8, 3: 8, 12: 8}
+    accuracy = table[table["metric"] == "accuracy"].set_index(["step", "item"])["value"]
+    assert set(accuracy.index) == {(0, "test"), (1, "test"), (3, "test"), (12, "test"), (12, "train")}
+    raw = table[table["item"] == "image"]
+    assert raw.groupby("step").size().to_dict() == {0: 2 * 13 * 32, 12: 13 * 32}
+
+
+def test_the_sensitivity_is_what_the_raw_numbers_give(folder):
+    """At the input, with blocks of one size: the mean distance over the mean of the medians."""
+    table = pd.read_parquet(folder / "measurements.parquet")
+    table = table[(table["step"] == 12) & (table["layer_index"] == 5) & (table["metric"] == "cosine")]
+    table = table[table["padding"] == "zeros"]
+    value = {item: part["value"].mean() for item, part in table.groupby("item")}
+    assert value["sensitivity"] == pytest.approx(value["image"] / value["median"], rel=1e-9)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_killed_after_an_epoch_it_ends_with_the_same_bytes(folder, tmp_path, monkeypatch, epoch):
+    class Killed(BaseException):
+        pass
+
+    def save(self, path, **beside):
+        kept(self, path, **beside)
+        if self.epoch == epoch:
+            raise Killed
+
+    threads = torch.get_num_threads()
+    with monkeypatch.context() as patched:
+        kept = checkpoint.Checkpoint.save
+        patched.setattr(checkpoint.Checkpoint, "save", save)
+        with pytest.raises(Killed):
+            carry_out(CELL, tmp_path, threads=1)
+    assert (tmp_path / "checkpoint.safetensors").exists()
+    carry_out(CELL, tmp_path, threads=1)
+    torch.set_num_threads(threads)
+    for name in ("measurements.parquet", "weights.safetensors"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    assert not (tmp_path / "checkpoint.safetensors").exists()
