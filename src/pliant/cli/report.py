@@ -11,10 +11,15 @@ def remake(folder: Path, *, figures: Path | None = None) -> int:
     Parameters
     ----------
     folder
-        The folder of a run, such as `pliant demo` prints it.
+        The folder of a run, such as `pliant demo` and `pliant run` print it.
     figures
-        A folder for the charts as SVG files and the table of last layers as table.md.
+        A folder for the charts of a demo as SVG files and the table of last layers as table.md.
     """
+    if "cells" in records.read_json(folder / "plan.json"):
+        print(f"Report: {report.study(folder)}")
+        print(f"Claims: {folder / 'claims.json'}")
+        print(f"Figures: {folder / 'figures'}")
+        return 0
     print(report.headline(folder))
     print(f"Report: {report.comparison(folder)}")
     if figures is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pliant import records
+from pliant.paper.results import Results
 from pliant.profile import Profile
 from pliant.report import again, numbers, palette, wording
 from pliant.report.findings import headline_of, last, smoothing
@@ -105,6 +106,19 @@ def single(
         pairs=again.of_profile(profile),
         protocol=json.dumps({"protocol": profile.protocol, "provenance": profile.provenance}, indent=2),
     )
+
+
+def study(folder: Path | str) -> Path:
+    """Write the page of a study's run, folder/report.html, claims.json and the folder of figures; returns its path.
+
+    Raises `InputError` where no run is finished, a record is damaged, or the folder cannot be written.
+    """
+    from pliant.report import verdicts
+
+    results = Results.read(folder)
+    content = verdicts.context(results)
+    charts = content.pop("charts_by_name")
+    return _write(results.folder / NAME, "verdicts.html.jinja", charts, **content)
 
 
 def _switches(run: Comparison) -> list[dict[str, str]]:

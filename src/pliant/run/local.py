@@ -1,6 +1,7 @@
 """Cells on this machine: a few processes that live as long as there is work, and are replaced when they die."""
 
 import multiprocessing
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -95,8 +96,14 @@ class Local:
 def _serve(line: Connection, work: Work, threads: int) -> None:
     """Carry out the cells that come down the line until it is closed."""
 
+    def send(message: tuple[str, Any]) -> None:
+        try:
+            line.send(message)
+        except OSError:  # whoever started this process is gone: it must not work on beside the next one
+            os._exit(1)
+
     def tell(what: str, share: float) -> None:
-        line.send(("tell", (what, share)))
+        send(("tell", (what, share)))
 
     while True:
         try:
@@ -111,4 +118,4 @@ def _serve(line: Connection, work: Work, threads: int) -> None:
         except Exception as error:  # whatever went wrong belongs to this cell alone
             write_failure(folder, cell, traceback.format_exc(limit=-6))
             answer = ("failed", f"{type(error).__name__}: {error}")
-        line.send(answer)
+        send(answer)

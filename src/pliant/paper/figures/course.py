@@ -1,0 +1,122 @@
+"""The figure that the paper could not draw: sensitivity and smoothness over the course of training, layer by layer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from pliant.paper.figures import by_layer, selection, sheet
+from pliant.paper.figures.by_layer import SENSITIVITY, TOTAL_VARIATION, Line
+from pliant.paper.figures.panels import PANELS
+from pliant.paper.look import FAINT, MUTED
+from pliant.paper.results import Results
+
+_HEAD = (
+    "The course of training, by layer: sensitivity to deformation, and total variation of the filters over their L1 "
+    "norm. Columns are blocks of the net, numbers those of the layers in figures 2 and 4; shaded: downsampling. "
+    "Before training (step 0) lines begin under calibrated batch norm, open marks beside them are under untouched."
+)
+_BESIDE = 0.3
+
+
+@sheet.styled
+def draw(results: Results) -> Figure:
+    """Sensitivity of each layer (rows above) and total variation of each 3x3 layer (below) over training steps."""
+    lines = PANELS["2d"][0].lines
+    choices = [line.chosen for line in lines]
+    why = selection.why_not_run(results, choices)
+    if why:
+        return sheet.blank(why, _HEAD)
+    above, below = _layers(results, lines, SENSITIVITY), _layers(results, lines, TOTAL_VARIATION)
+    columns = max(len(row) for row in (*above, *below))
+    figure = sheet.sheet(1.3 + 1.32 * len(above + below))
+    axes = figure.subplots(len(above) + len(below), columns, squeeze=False, sharex=True)
+    seeds = _fill(axes[: len(above)], above, results, lines, SENSITIVITY)
+    seeds += _fill(axes[len(above) :], below, results, lines, TOTAL_VARIATION)
+    for column, ax in enumerate(axes[0], 1):
+        ax.set_title(f"block {column}")
+    for ax in axes[-1]:
+        ax.set_xlabel("training step")
+    sheet.legend(figure, [line.look for line in lines], columns=5)
+    remarks = selection.lacking(results, choices)
+    runs = {run for chosen in choices for run in selection.planned(results, chosen)}
+    words = [_HEAD, sheet.spread(seeds), sheet.origin(results, runs), f"Note: {remarks}." if remarks else ""]
+    sheet.caption(figure, " ".join(word for word in words if word))
+    return figure
+
+
+def _layers(results: Results, lines: Sequence[Line], quantity: str) -> list[list[tuple[int, str]]]:
+    """Number and name of each layer but the input, in the rows and columns of the page: a column is a block."""
+    rows = pd.concat([by_layer.rows_of(results, quantity, {**line.chosen, "step": 0}) for line in lines])
+    named = rows.drop_duplicates("layer_index").sort_values("layer_index")
+    blocks: dict[str, list[tuple[int, str]]] = {}
+    for index, name in zip(named["layer_index"], named["layer"], strict=True):
+        if name != "input":
+            blocks.setdefault(str(name).partition(".")[0], []).append((int(index), str(name)))
+    depth = max(len(block) for block in blocks.values())
+    return [[block[row] for block in blocks.values() if row < len(block)] for row in range(depth)]
+
+
+def _fill(
+    axes: np.ndarray,
+    layers: list[list[tuple[int, str]]],
+    results: Results,
+    lines: Sequence[Line],
+    quantity: str,
+) -> list[int]:
+    tables = [by_layer.rows_of(results, quantity, line.chosen) for line in lines]
+    high = 1 if quantity == SENSITIVITY else 0
+    seeds = []
+    shared = axes[0][0]
+    for of_row, names in zip(axes, layers, strict=True):
+        for ax, (index, name) in zip(of_row, names, strict=True):
+            for line, rows in zip(lines, tables, strict=True):
+                if not rows.empty:
+                    seeds.append(_draw_line(ax, line, _where(rows, "layer_index", index)))
+            _step_axis(ax, max(int(rows["step"].to_numpy().max()) for rows in tables if not rows.empty))
+            if name.endswith(".down"):
+                ax.set_facecolor(FAINT)
+            ax.annotate(
+                f"layer {index}" if quantity == SENSITIVITY else f"3x3 layer {index}",
+                (0, high), (4, 2 - 4 * high), xycoords="axes fraction", textcoords="offset points",
+                va="top" if high else "bottom", fontsize=6.2, color=MUTED,
+            )  # fmt: skip
+            if ax is not shared:
+                ax.sharey(shared)
+            ax.tick_params(labelleft=ax is of_row[0])
+        of_row[0].set_ylabel("sensitivity" if quantity == SENSITIVITY else "TV / L1 norm")
+    shared.autoscale(axis="y")
+    if quantity == SENSITIVITY:
+        shared.set_ylim(bottom=0)
+    return seeds
+
+
+def _draw_line(ax: Axes, line: Line, rows: pd.DataFrame) -> int:
+    untouched = _where(rows, "batch_norm", "untouched")
+    averaged = by_layer.over_seeds(rows.drop(untouched.index), along="step")
+    by_layer.draw_mean(ax, averaged, line.look, line.series)
+    if not untouched.empty:
+        initial = by_layer.over_seeds(untouched, along="step")
+        ax.plot(
+            initial.index.to_numpy(float) - _BESIDE, initial["mean"].to_numpy(), label=f"_untouched {line.series}",
+            color=line.look.colour, marker=line.look.mark, markerfacecolor="white", markersize=3.0,
+            markeredgewidth=0.8, linestyle="none", zorder=4, clip_on=False,
+        )  # fmt: skip
+    return int(averaged["seeds"].iloc[0])
+
+
+def _where(rows: pd.DataFrame, column: str, value: object) -> pd.DataFrame:
+    return rows.loc[rows[column] == value].copy()
+
+
+def _step_axis(ax: Axes, last: int) -> None:
+    """Logarithmic from step 1 on, with step 0 at the left."""
+    ax.set_xscale("symlog", linthresh=1, linscale=0.5)
+    ticks = [0, *(10**power for power in range(len(str(max(last, 1)))))]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))
+    ax.set_xlim(-2 * _BESIDE, last * 1.3)

@@ -1,0 +1,139 @@
+"""The page of a study: verdicts first, each with its figures, its protocols and what it was computed from."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pliant.paper import figures, published
+from pliant.paper.claims import write_claims
+from pliant.paper.figures.by_layer import Panel
+from pliant.paper.figures.panels import PANELS
+from pliant.paper.look import NETS
+from pliant.paper.results import Results
+from pliant.paper.ruling import Finding
+from pliant.report.panel_chart import chart
+
+DRAWN = ("1", "3a", "A1", "A2", "A3", "course")
+"""Figures that stand on the page as they were drawn for print."""
+_ORDER = ("supported", "refuted", "undecided", "not fitted", "not run")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A panel on the page: its anchor, the chart's, and why it is empty where it is."""
+
+    panel: Panel
+    anchor: str
+    why: str
+
+
+def context(results: Results) -> dict[str, Any]:
+    """What the template of a study needs; writes claims.json and the folder of figures on the way."""
+    findings = write_claims(results.folder)
+    paths = figures.draw(results, results.folder / "figures", list(dict.fromkeys([*figures.WHOLE, *DRAWN])))
+    drawn = {path.stem.removeprefix("figure-"): path for path in paths if path.suffix == ".svg"}
+    panels, charts = [], {}
+    for name, of in PANELS.items():
+        for number, panel in enumerate(of):
+            anchor = f"figure-{name}" + ("" if number == 0 else "-untouched")
+            made = None if panel.cannot else chart(results, panel)
+            if made is not None:
+                charts[f"chart-{anchor}"] = made
+            panels.append(Shown(panel, anchor, panel.cannot or ("" if made is not None else "not run in this plan")))
+    return {
+        "results": results,
+        "findings": findings,
+        "counts": [(verdict, count) for verdict in _ORDER if (count := _count(findings, verdict))],
+        "headline": headline(findings),
+        "figures_of": {finding.claim.id: _named(finding.claim.source) for finding in findings},
+        "panels": panels,
+        "drawn": [(name, _inline(drawn[name], name)) for name in DRAWN],
+        "charts_by_name": charts,
+        "accuracy": accuracies(results),
+        "pairs": facts(results),
+        "source": f"{published.source()}; {published.reading_error()}",
+    }
+
+
+def headline(findings: list[Finding]) -> str:
+    """One sentence: how many claims are borne out, and how many of those under every protocol."""
+    decided = [finding for finding in findings if finding.verdict in ("supported", "refuted")]
+    firm = [f for f in decided if f.verdict == "supported" and f.holds[0] == f.holds[1]]
+    parts = [f"{_count(findings, verdict)} {verdict}" for verdict in _ORDER if _count(findings, verdict)]
+    return (
+        f"Of {len(findings)} claims {', '.join(parts)}; {len(firm)} hold under every protocol under which they could "
+        "be judged."
+    )
+
+
+def accuracies(results: Results) -> list[dict[str, Any]]:
+    """Mean accuracy after training of each task, choice and net, over seeds."""
+    table = results.accuracy(last=True)
+    if table.empty:
+        return []
+    keys = ["task", "reach", "choice", "downsampling"]
+    wide = table.pivot_table(index=[*keys, "run"], columns="item", values="value").reset_index()
+    rows = []
+    for _, part in wide.groupby(keys, sort=True):
+        task, reach, choice, net = (part[key].iloc[0] for key in keys)
+        unfitted = sum(not results.fitted(str(run)) for run in part["run"])
+        title = NETS[net].title if net in NETS else net
+        rows.append(
+            {
+                "task": str(task).replace("_", " ") + (f", C = {reach:g}" if reach else ""),
+                "choice": choice,
+                "net": title,
+                "train": _mean(part, "train"),
+                "test": _mean(part, "test"),
+                "n": len(part),
+                "unfitted": unfitted,
+            }
+        )
+    return rows
+
+
+def facts(results: Results) -> list[tuple[str, str]]:
+    """Plan, data, machine and versions, and how far the run got."""
+    plan, records = results.plan, list(results.records.values())
+    source = records[0]["provenance"]
+    data = sorted({cell.task.data for cell in plan.cells})
+    seeds = sorted({cell.seed for cell in plan.cells})
+    seconds = sum(record["seconds"] for record in records)
+    return [
+        ("Plan", f"{plan.name}, scale {plan.scale or 'own'}, {plan.identity}"),
+        ("Runs", f"{len(records)} done, {len(results.failed)} failed, {len(results.missing)} missing"),
+        ("Data", ", ".join(data)),
+        ("Seeds", ", ".join(map(str, seeds))),
+        ("Threads a run", str(plan.threads)),
+        ("Time", f"{seconds / 60:.0f} minutes of runs, one after the other"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in sorted(source["versions"].items()))),
+        ("pliant", f"{source['pliant']}, commit {source['commit'] or 'not run from a checkout'}"),
+        ("Machine", f"{source['platform']}, {source.get('device', 'unknown')}"),
+    ]
+
+
+def _count(findings: list[Finding], verdict: str) -> int:
+    return sum(finding.verdict == verdict for finding in findings)
+
+
+def _named(source: str) -> list[str]:
+    """The panels that a claim's source names: "claim 4, Figures 2c and 2d" -> ["2c", "2d"]."""
+    found = re.findall(r"\b(?:[1-5][a-d]|A[1-3])\b", source)
+    return found + (["course"] if "course" in source else [])
+
+
+def _inline(path: Path, name: str) -> str:
+    """The drawing as it stands in a page: without the XML head, its inner names made its own."""
+    text = path.read_text()
+    text = text[text.index("<svg") :]
+    for mark in ('id="', 'href="#', "url(#"):
+        text = text.replace(mark, f"{mark}f{name}-")
+    return text
+
+
+def _mean(part: pd.DataFrame, item: str) -> float | None:
+    values = part[item].dropna().tolist() if item in part else []
+    return sum(values) / len(values) if values else None

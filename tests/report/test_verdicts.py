@@ -1,0 +1,76 @@
+"""The page of a study, of made-up nets: verdicts first, all of it from the records."""
+
+import re
+
+import pytest
+from paper import fake_study
+
+from pliant import cli, records, report
+from pliant.paper.claims import judge
+from pliant.paper.results import Results
+from pliant.report.verdicts import headline
+
+
+def sensitivity(moment):
+    pooling = moment.cell.net.downsampling in ("max_pool", "average_pool")
+    start = (0.2 if pooling else 0.5) * (0.5 if moment.batch_norm == "untouched" else 1.0)
+    end = 0.1 if moment.cell.task.kind == "labels" else 1.3 * start
+    level = start + (end - start) * moment.progress
+    return (0.14 + (level - 0.14) * moment.depth) * (1 + 0.02 * moment.noise)
+
+
+def variation(moment):
+    return 1.857 - (0.1 + 0.1 * moment.cell.task.reach) * moment.progress + 0.01 * moment.noise
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return fake_study.write(tmp_path_factory.mktemp("study"), sensitivity, variation)
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    assert cli.run(["report", str(folder)]) == 0
+    return (folder / "report.html").read_text()
+
+
+def test_verdicts_come_first_and_are_those_of_the_claims(folder, page):
+    findings = judge(Results.read(folder))
+    assert page.index('id="verdicts"') < page.index('id="figures"') < page.index('id="claims"')
+    table = page[page.index('class="verdicts"') : page.index('id="figures"')]
+    shown = re.findall(r'<a href="#(\w+)">.*?<span class="chip [\w-]+">([\w ]+)</span>', table)
+    assert shown == [(finding.claim.id, finding.verdict) for finding in findings]
+    assert headline(findings) in page
+
+
+def test_every_link_within_the_page_leads_somewhere(page):
+    body = page[page.index("<main>") : page.index("</main>")]
+    anchors = set(re.findall(r'id="([^"]+)"', body))
+    links = set(re.findall(r'<a href="#([^"]+)"', body))
+    assert links
+    assert links <= anchors
+
+
+def test_it_is_one_small_file_that_asks_for_nothing(folder, page):
+    assert (folder / "report.html").stat().st_size < 5_000_000
+    assert not re.search(r'(src|href)="https?:', page.replace('href="http://www.w3.org', ""))
+
+
+def test_what_was_not_run_is_said(page):
+    assert "not run: 2b needs nets trained on ImageNet" in page
+
+
+def test_claims_and_figures_lie_beside_it(folder, page):
+    assert len(records.read_json(folder / "claims.json")["claims"]) == len(judge(Results.read(folder)))
+    assert {"figure-2.svg", "figure-2.pdf", "figure-course.svg"} <= {
+        path.name for path in (folder / "figures").iterdir()
+    }
+
+
+def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path):
+    whole = fake_study.plan(seeds=2, figures=("2c", "2d"))
+    folder = fake_study.write(tmp_path, sensitivity, variation, of=whole)
+    (folder / whole.cells[0].name / "record.json").unlink()
+    text = report.study(folder).read_text()
+    assert "1 run is missing; the same command goes on." in text
+    assert "not run in this plan" in text

@@ -1,0 +1,70 @@
+"""Plans carried out on a Ray cluster of this machine: the same measurements as by local processes."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pliant.plan import Cell, Measuring, Net, Plan, Task, Training
+from pliant.run.cell import carry_out
+from pliant.run.plan import execute_plan
+from pliant.run.ray import Ray
+from pliant.run.rows import gather
+
+pytestmark = pytest.mark.slow
+
+PLAN = Plan(
+    "digits",
+    tuple(
+        Cell(
+            Task("labels", "digits", 512),
+            Net(downsampling, width=0.1),
+            Training(epochs=12, batch_size=64),
+            Measuring(images=32, block=16, calibration=32),
+            moments=4,
+        )
+        for downsampling in ("subsample", "max_pool", "average_pool", "strided")
+    ),
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path):
+    ray = pytest.importorskip("ray")
+    for cell in PLAN.cells:
+        carry_out(cell, tmp_path / "alone" / cell.name)
+    gather(tmp_path / "alone")
+    killed = []
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        watch = threading.Thread(target=_kill_one_worker, args=(killed,), daemon=True)
+        watch.start()
+        assert execute_plan(PLAN, tmp_path / "cluster", Ray()) == ()
+    finally:
+        ray.shutdown()
+    assert len(killed) == 1
+    one, other = (tmp_path / folder / "measurements.parquet" for folder in ("alone", "cluster"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def _kill_one_worker(killed):
+    """Waits for a worker that is in the middle of a cell, and kills it as a lost machine would."""
+    deadline = time.monotonic() + 120
+    while not killed and time.monotonic() < deadline:
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and "ray::_carried_out" in _command(process):
+                time.sleep(4)
+                os.kill(int(process.name), signal.SIGKILL)
+                killed.append(process.name)
+                return
+        time.sleep(0.2)
+
+
+def _command(process):
+    try:
+        return (process / "cmdline").read_text()
+    except OSError:
+        return ""
