@@ -10,7 +10,11 @@ from pliant.cli import app
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-COMMANDS = [line.partition("#")[0].partition("pliant ")[2] for line in TEXT.splitlines() if "uv run pliant" in line]
+COMMANDS = [
+    line.partition("#")[0].partition(">")[0].partition("pliant ")[2]
+    for line in TEXT.splitlines()
+    if "uv run pliant" in line
+]
 
 
 @pytest.mark.parametrize("code", CODE)
@@ -23,7 +27,7 @@ def test_the_code_runs(code, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_parse(command):
     function, _, _ = app.parse_args(shlex.split(command), exit_on_error=False, print_error=False)
-    assert function.__name__ == shlex.split(command)[0]
+    assert shlex.split(command)[0] in (function.__name__, function.__module__.rpartition(".")[2])
 
 
 def test_there_is_something_to_test():

@@ -247,3 +247,11 @@ def test_a_folder_without_runs(tmp_path):
 def test_a_place_where_no_file_can_stand_is_refused_also_to_root():
     with pytest.raises(InputError, match=r"^/proc/pliant cannot be written \(.*\): choose a folder"):
         records.check_writable("/proc/pliant")
+
+
+def test_a_folder_is_one_process_alone(tmp_path):
+    code = f"from pliant import records\nwith records.alone({str(tmp_path)!r}): pass"
+    with records.alone(tmp_path):
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"another process is at work in {tmp_path}: wait for it, or stop it" in other.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,12 +1,14 @@
 """Records of what was run and measured: JSON and parquet files, whole or not at all. Loads no torch."""
 
 import errno
+import fcntl
 import io
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -61,6 +63,29 @@ def check_writable(folder: Path | str) -> None:
             pass
     except OSError as error:
         raise _unwritable(folder, error) from None
+
+
+def sweep(folder: Path | str) -> None:
+    """Delete what writers that were killed have left half written, in the folder and in those right below it."""
+    for pattern in (".*.part", "*/.*.part"):
+        for path in Path(folder).glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path | str) -> Iterator[None]:
+    """Within the context no other process that asks for the same gets the folder. Ends with the process at the latest.
+
+    Raises `InputError` where another one has it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another process is at work in {folder}: wait for it, or stop it") from None
+        yield
 
 
 def write_json(path: Path | str, payload: Any) -> Path:
@@ -142,6 +167,8 @@ def _comparable(record: dict[str, Any]) -> dict[str, Any]:
         "version": source.get("pliant"),
         "torch": source.get("versions", {}).get("torch"),
         "device": str(source.get("device", "")).partition(":")[0],
+        "threads": source.get("threads"),
+        "precision": record.get("precision"),
     }
 
 

@@ -69,9 +69,10 @@ def write(
             accuracy=hits,
             fitted=fitted(cell),
             history=[],
+            precision="fp32",
             seconds=1.0,
         )
-    gather(folder)
+    gather(folder, of)
     return folder
 
 

@@ -28,13 +28,23 @@ def paper_sensitivity(m: Moment) -> float:
 
 
 def paper_variation(m: Moment) -> float:
-    """Every layer falls early, more with stronger deformations, and by net on random labels."""
+    """Every layer falls early, more with stronger deformations, and by net on random labels: subsample least."""
     fall = 0.3
     if m.cell.task.kind == "templates":
         fall = 0.1 * m.cell.task.reach
     if m.cell.task.kind == "random_labels":
         fall = 0.1 * _number(m)
-    return _noisy(1.857 - fall * m.progress, m)
+    return _noisy(1.857 - fall * math.sqrt(m.progress), m)
+
+
+def rougher_variation(m: Moment) -> float:
+    """The paper's turned upside down: the filters of every net become rougher."""
+    return 2 * 1.857 - paper_variation(m)
+
+
+def one_rougher_variation(m: Moment) -> float:
+    """As the paper has it, but that the filters of one net of five become rougher."""
+    return rougher_variation(m) if m.cell.net.downsampling == "strided" else paper_variation(m)
 
 
 def other_sensitivity(m: Moment) -> float:
@@ -74,4 +84,4 @@ def untouched_sensitivity(m: Moment) -> float:
 
 def decaying_variation(m: Moment) -> float:
     """As the paper has it, but that filters become rougher without weight decay."""
-    return 2 * 1.857 - paper_variation(m) if m.cell.choice == "no weight decay" else paper_variation(m)
+    return rougher_variation(m) if m.cell.choice == "no weight decay" else paper_variation(m)

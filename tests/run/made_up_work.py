@@ -19,7 +19,18 @@ def work(cell: Cell, folder: Path, threads: int, tell) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     rows = [(cell.name, 0, "as_is", "zeros", 0, "input", "cosine", "sensitivity", 0, cell.seed / 10)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    write_cell(folder, cell, table, steps=0, accuracy={}, fitted=True, history=[], seconds=1.0, threads=threads)
+    write_cell(
+        folder,
+        cell,
+        table,
+        steps=0,
+        accuracy={},
+        fitted=True,
+        history=[],
+        precision="fp32",
+        seconds=1.0,
+        threads=threads,
+    )
 
 
 def dies(cell: Cell, folder: Path, threads: int, tell) -> None:

@@ -36,7 +36,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path):
     ray = pytest.importorskip("ray")
     for cell in PLAN.cells:
         carry_out(cell, tmp_path / "alone" / cell.name)
-    gather(tmp_path / "alone")
+    gather(tmp_path / "alone", PLAN)
     killed = []
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:

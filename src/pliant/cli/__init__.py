@@ -25,7 +25,7 @@ app.command(
     help="Measure how sensitive each layer of a model is to small deformations; a gate for builds, too.",
 )
 app.command("pliant.cli.plan:plan", name="plan", help="Print the plan of a study as JSON, to be edited and run.")
-app.command("pliant.cli.run:run", name="run", help="Carry out a plan; run again, it goes on where it stopped.")
+app.command("pliant.cli.run_plan:run", name="run", help="Carry out a plan; run again, it goes on where it stopped.")
 app.command("pliant.cli.claims:claims", name="claims", help="Say of each claim of a study whether a run bears it out.")
 app.command("pliant.cli.layers:layers", name="layers", help="List the layers of a model, with their shapes.")
 

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pliant.paper.claims import write_claims
+from pliant.paper.claims import CAVEAT, write_claims
 from pliant.paper.ruling import Finding
-from pliant.paper.verdict import LEVEL
+from pliant.paper.verdict import LEVEL, percent
 
 _STYLES = {
     "supported": "green",
@@ -42,7 +42,7 @@ def show(findings: list[Finding], console: Console) -> None:
     what could not be decided.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("claim", "verdict", f"estimate [{LEVEL:.0%}] n", "holds", "changed by"):
+    for name in ("claim", "verdict", "estimate [interval] n", "holds", "changed by"):
         table.add_column(name)
     for finding in findings:
         holds, judged = finding.holds
@@ -59,9 +59,10 @@ def show(findings: list[Finding], console: Console) -> None:
             console.print(Text(f"{finding.claim.id} is {finding.verdict}: {finding.reference.reason}."))
     console.print(
         Text(
-            f"Estimates are means over n seeds with Student's {LEVEL:.0%} intervals; the spread over images is not in "
-            "them. Verdicts are those of the reference protocol; holds: the protocols that support the claim, of those "
-            "that could be judged; changed by: single choices that give another verdict.",
+            f"Estimates are means over n seeds with Student's {percent(LEVEL)} intervals where no other level stands "
+            "beside them; the spread over images is not in them. Of several statistics the one that decides is shown. "
+            f"{CAVEAT} Verdicts are those of the reference protocol; holds: the protocols that support the claim, of "
+            "those that could be judged; changed by: single choices that give another verdict.",
             "dim",
         )
     )
@@ -71,5 +72,6 @@ def _estimate(finding: Finding) -> str:
     found = finding.reference.interval
     if found is None:
         return ""
-    ends = f" [{found.low:.3f}, {found.high:.3f}]" if isfinite(found.low) else ""
+    level = "" if found.level == LEVEL else f" {percent(found.level)}"
+    ends = f" [{found.low:.3f}, {found.high:.3f}]{level}" if isfinite(found.low) else ""
     return f"{found.estimate:.3f}{ends} {found.n}"

@@ -1,10 +1,12 @@
 """`pliant plan`: the plan of a study as JSON, to be looked at, edited and run."""
 
 import json
+from pathlib import Path
 
 from pliant._checks import unknown
 from pliant.paper.plans import FIGURES, SCALES, ruderman2018
 
+DATA = ("digits", "cifar10", "mnist")
 STUDIES = {"ruderman2018": ruderman2018}
 
 
@@ -38,6 +40,14 @@ def plan(
         raise unknown("study", study, STUDIES)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
+    for name in {data, templates} - {""}:
+        _check_data(name)
     chosen = FIGURES if figures is None else tuple(figures.split(","))
     print(json.dumps(STUDIES[study](data, scale, chosen, seeds, templates).to_json(), indent=1))
     return 0
+
+
+def _check_data(name: str) -> None:
+    """Refuse what is neither the name of a data set nor a folder, without reading it."""
+    if name not in DATA and not Path(name).expanduser().is_dir():
+        raise unknown("data set", name, DATA, "Or give the folder of one.")

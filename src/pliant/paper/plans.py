@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pliant._checks import require, unknown
+from pliant._checks import InputError, require, unknown
 from pliant.plan import DOWNSAMPLING, Cell, Measuring, Net, Plan, Task, Training
 
 FIGURES = ("1", "2a", "2b", "2c", "2d", "3a", "3b", "4a", "4b", "4c", "5a", "5b", "A1", "A2", "A3", "course")
@@ -16,6 +16,13 @@ SMOOTHED = "strided_relu"
 TEMPLATES = "max_pool"
 """The net that learns templates; the paper does not say which."""
 CONTROLS = ("max_pool", "strided_relu")
+
+PHOTOGRAPHS = (
+    "Crops of scikit-learn's two embedded photographs (china.jpg, flower.jpg). Half of all pairs of crops share a "
+    "scene, so that two different images are nearer to each other than they would be in a collection, and "
+    "sensitivity higher."
+)
+"""What the nets of ImageNet's size are measured on: the only photographs that pliant carries."""
 
 REFERENCE = "reference"
 CHOICES = {
@@ -95,6 +102,11 @@ def ruderman2018(
     for seed in range(count):
         for cell in _cells(amount, data, templates or "digits", set(figures), seed):
             cells.setdefault(cell.name, cell)
+    if not cells:
+        raise InputError(
+            f"the figures {', '.join(figures)} need no nets that can be trained here: name one of those that do, "
+            "such as 2c"
+        )
     return Plan("ruderman2018", tuple(cells.values()), scale, threads=1)
 
 

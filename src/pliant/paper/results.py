@@ -11,6 +11,7 @@ from pliant import records
 from pliant._checks import InputError
 from pliant.plan import Cell, Plan
 
+_RAW = ("image", "median")
 KEYS = ("task", "data", "reach", "preprocessing", "family", "downsampling", "width", "sigma", "choice", "seed")
 """Columns of the table that say which cell a number belongs to."""
 
@@ -21,10 +22,11 @@ class Results:
 
     plan: what was to be run. records: run -> its record, of those that are finished. failed: run -> why.
     missing: runs that have no record yet.
-    table: the raw numbers of the finished runs in long format, one row a number: `run`; the cell's `task`, `data`,
-        `reach`, `preprocessing`, `family`, `downsampling`, `width`, `sigma`, `choice`, `seed`; `trained` (whether the
-        cell trains at all) and `last` (whether `step` is the cell's last); and the columns of measurements.parquet:
-        `step`, `batch_norm`, `padding`, `layer_index`, `layer`, `metric`, `item`, `index`, `value`.
+    table: the numbers of the finished runs, but for raw samples, in long format, one row a number: `run`; the cell's
+        `task`, `data`, `reach`, `preprocessing`, `family`, `downsampling`, `width`, `sigma`, `choice`, `seed`;
+        `trained` (whether the cell trains at all) and `last` (whether `step` is the cell's last); and the columns of
+        measurements.parquet: `step`, `batch_norm`, `padding`, `layer_index`, `layer`, `metric`, `item`, `index`,
+        `value`.
     """
 
     folder: Path
@@ -52,10 +54,9 @@ class Results:
                 failed[path.parent.name] = str(record.get("error", "unknown"))
         if not done:
             raise InputError(f"{folder} holds no finished run: `pliant run` carries the plan out")
-        table = records.read_table(folder / "measurements.parquet")
-        lost = sorted(set(done) - set(table["run"].unique()))
-        if lost:
-            raise InputError(f"{folder / 'measurements.parquet'} lacks {lost[0]}: `pliant run` gathers the runs again")
+        # From the cells themselves: a run that is not finished can be read, too. Raw samples are not for figures.
+        tables = [records.read_table(folder / name / "measurements.parquet") for name in done]
+        table = pd.concat([part.loc[~part["item"].isin(_RAW).to_numpy()] for part in tables], ignore_index=True)
         missing = tuple(name for name in cells if name not in done and name not in failed)
         return cls(folder, plan, done, failed, missing, _described(table, {name: cells[name] for name in done}, done))
 

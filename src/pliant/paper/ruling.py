@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,14 @@ import numpy as np
 from pliant.paper.protocols import Protocol
 from pliant.paper.replicate import Absent, Curves, Replicate
 from pliant.paper.results import Results
-from pliant.paper.verdict import DECIDED, LEVEL, Rule, Verdict
-from pliant.stats import Interval, student
+from pliant.paper.verdict import DECIDED, AllBelow, Rule, Verdict
+from pliant.stats import Interval
+
+Value = float | dict[str, float]
+"""A statistic of one seed, or several by their names."""
 
 _NAMED = 3
+_ONLY = ""
 _OF_NONE: tuple[Verdict, ...] = ("not fitted", "not run", "undecided")
 """Verdicts where no seed has a value: the first that any of them gives."""
 
@@ -23,8 +27,8 @@ class Claim:
     """A claim of the study.
 
     id: short and unique. title: the claim, one sentence. source: the paper's claim and figure. statistic: in words.
-    unit: of the statistic. rule: what makes it supported. of: the nets of one seed -> the statistic. protocols: those
-    that make a difference to it, the reference first.
+    unit: of the statistic. rule: what makes it supported. of: the nets of one seed -> the statistic, or, where the rule
+    is `AllBelow`, several by their names. protocols: those that make a difference to it, the reference first.
     """
 
     id: str
@@ -33,10 +37,10 @@ class Claim:
     statistic: str
     unit: str
     rule: Rule
-    of: Callable[[Replicate], float]
+    of: Callable[[Replicate], Value]
     protocols: tuple[Protocol, ...]
 
-    def values(self, results: Results, protocol: Protocol) -> dict[int, float]:
+    def values(self, results: Results, protocol: Protocol) -> dict[int, Value]:
         """The statistic of each seed under the protocol, but of those in which a net is missing or did not learn."""
         return _gathered(self, Curves(results), protocol)[0]
 
@@ -45,9 +49,11 @@ class Claim:
 class Ruling:
     """The verdict on a claim under one protocol.
 
-    values: seed -> statistic. interval: Student's t of their mean at 95%, the ends NaN for one seed; None where there
-    are no values. It is over seeds: images are another source of spread and not in it. reason: of the verdict, and
-    what was left out.
+    values: seed -> statistic. interval: Student's t of their mean, the one that the rule decided by, at the level that
+    the rule took, the ends NaN for one seed; None where there are no values. It is over seeds: images are another
+    source of spread and not in it. reason: of the verdict, and what was left out. parts: of a claim on several
+    statistics all of them, name -> seed -> value; `values` and `interval` are then those of the one that
+    the reason names.
     """
 
     protocol: Protocol
@@ -55,6 +61,7 @@ class Ruling:
     interval: Interval | None
     values: dict[int, float]
     reason: str
+    parts: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the ends of an interval that has none are null."""
@@ -63,7 +70,8 @@ class Ruling:
             "differs_in": list(self.protocol.changes),
             "verdict": self.verdict,
             "interval": None if self.interval is None else _without_nan(asdict(self.interval)),
-            "values": {str(seed): value for seed, value in self.values.items()},
+            "values": _keyed(self.values),
+            "parts": {name: _keyed(values) for name, values in self.parts.items()},
             "reason": self.reason,
         }
 
@@ -129,18 +137,22 @@ def rule_on(claim: Claim, curves: Curves, protocol: Protocol) -> Ruling:
     if not values:
         worst = min(absent, key=lambda error: _OF_NONE.index(error.verdict)).verdict
         return Ruling(protocol, worst, None, {}, _listed([error.reason for error in absent if error.verdict == worst]))
-    numbers = np.array(list(values.values()))
-    verdict, reason = claim.rule.judge(numbers)
+    parts = _by_name(values)
+    columns = {name: np.array(list(by_seed.values())) for name, by_seed in parts.items()}
+    rule = claim.rule
+    judged = rule.judge(columns) if isinstance(rule, AllBelow) else rule.judge(columns[_ONLY])
+    reason = judged.reason
     if left_out:
         reason += f"; left out: {_listed(left_out)}"
     if undefined:
         reason += f"; undefined and left out: {_listed(undefined)}"
-    return Ruling(protocol, verdict, student(numbers, LEVEL), values, reason)
+    several = {} if _ONLY in parts else parts
+    return Ruling(protocol, judged.verdict, judged.interval, parts[judged.shown], reason, several)
 
 
-def _gathered(claim: Claim, curves: Curves, protocol: Protocol) -> tuple[dict[int, float], list[Absent], list[str]]:
+def _gathered(claim: Claim, curves: Curves, protocol: Protocol) -> tuple[dict[int, Value], list[Absent], list[str]]:
     """Seed -> value; why other seeds have none; the layers that are undefined."""
-    values: dict[int, float] = {}
+    values: dict[int, Value] = {}
     absent: list[Absent] = []
     undefined: list[str] = []
     for seed in curves.seeds:
@@ -152,6 +164,19 @@ def _gathered(claim: Claim, curves: Curves, protocol: Protocol) -> tuple[dict[in
         else:
             undefined += replicate.undefined
     return values, absent, undefined
+
+
+def _by_name(values: dict[int, Value]) -> dict[str, dict[int, float]]:
+    """Name -> seed -> value; a statistic that stands alone has no name."""
+    parts: dict[str, dict[int, float]] = {}
+    for seed, value in values.items():
+        for name, number in (value if isinstance(value, dict) else {_ONLY: value}).items():
+            parts.setdefault(name, {})[seed] = number
+    return parts
+
+
+def _keyed(values: dict[int, float]) -> dict[str, float]:
+    return {str(seed): value for seed, value in values.items()}
 
 
 def _listed(reasons: list[str]) -> str:

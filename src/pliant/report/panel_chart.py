@@ -69,9 +69,13 @@ def _rows(results: Results, panel: Panel) -> tuple[list[dict[str, Any]], list[st
                     "mean": mean,
                     "low": mean - spread,
                     "high": mean + spread,
-                    "shown": f"{mean:.3f} ± {spread:.3f} (2 SD, {averaged['seeds'].iloc[0]} seeds)",
+                    "shown": _shown(mean, deviation, int(averaged["seeds"].iloc[0])),
                     "paper": None if drawn is None else float(drawn[place]),
                     "published": "" if drawn is None else f"{drawn[place]:.3f} in the paper",
                 }
             )
     return rows, ["↓" if names[i].endswith(".down") else "in" if names[i] == "input" else str(i) for i in sorted(names)]
+
+
+def _shown(mean: float, deviation: float, seeds: int) -> str:
+    return f"{mean:.3f}, one seed" if isnan(deviation) else f"{mean:.3f} ± {2 * deviation:.3f} (2 SD, {seeds} seeds)"

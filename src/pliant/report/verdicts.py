@@ -8,16 +8,23 @@ from typing import Any
 import pandas as pd
 
 from pliant.paper import figures, published
-from pliant.paper.claims import write_claims
+from pliant.paper.claims import CAVEAT, write_claims
 from pliant.paper.figures.by_layer import Panel
 from pliant.paper.figures.panels import PANELS
 from pliant.paper.look import NETS
+from pliant.paper.plans import PHOTOGRAPHS
 from pliant.paper.results import Results
 from pliant.paper.ruling import Finding
+from pliant.plan import Cell
 from pliant.report.panel_chart import chart
 
 DRAWN = ("1", "3a", "A1", "A2", "A3", "course")
 """Figures that stand on the page as they were drawn for print."""
+_PREPARED = {
+    "image": "each image standardised",
+    "dataset": "standardised by the training images",
+    "unit": "pixels in [0, 1]",
+}
 _ORDER = ("supported", "refuted", "undecided", "not fitted", "not run")
 
 
@@ -61,11 +68,13 @@ def context(results: Results) -> dict[str, Any]:
 def headline(findings: list[Finding]) -> str:
     """One sentence: how many claims are borne out, and how many of those under every protocol."""
     decided = [finding for finding in findings if finding.verdict in ("supported", "refuted")]
-    firm = [f for f in decided if f.verdict == "supported" and f.holds[0] == f.holds[1]]
+    supported = [f for f in decided if f.verdict == "supported"]
+    several = [f for f in supported if f.holds[1] > 1]
+    firm = [f for f in several if f.holds[0] == f.holds[1]]
     parts = [f"{_count(findings, verdict)} {verdict}" for verdict in _ORDER if _count(findings, verdict)]
     return (
-        f"Of {len(findings)} claims {', '.join(parts)}; {len(firm)} hold under every protocol under which they could "
-        "be judged."
+        f"Of {len(findings)} claims {', '.join(parts)}. Of those supported, {len(several)} could be judged under more "
+        f"than one protocol, and {len(firm)} hold under all of theirs."
     )
 
 
@@ -107,12 +116,42 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("Runs", f"{len(records)} done, {len(results.failed)} failed, {len(results.missing)} missing"),
         ("Data", ", ".join(data)),
         ("Seeds", ", ".join(map(str, seeds))),
+        ("Nets", _spelled({f"{c.net.family} net, width {c.net.width:g}" for c in plan.cells})),
+        ("Training", _spelled({_training(c) for c in plan.cells if c.training is not None})),
+        ("Measuring", _spelled({_measuring(c) for c in plan.cells})),
+        *([("Photographs", PHOTOGRAPHS)] if "photographs" in data else []),
+        ("Multiplicity", CAVEAT),
         ("Threads a run", str(plan.threads)),
         ("Time", f"{seconds / 60:.0f} minutes of runs, one after the other"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in sorted(source["versions"].items()))),
         ("pliant", f"{source['pliant']}, commit {source['commit'] or 'not run from a checkout'}"),
         ("Machine", f"{source['platform']}, {source.get('device', 'unknown')}"),
     ]
+
+
+def _training(cell: Cell) -> str:
+    training = cell.training
+    assert training is not None
+    images = "all" if cell.task.limit is None else f"{cell.task.limit:,}"
+    extra = (", flips" if training.flip else "") + (f", crops of {training.crop} px" if training.crop else "")
+    return (
+        f"{cell.task.kind.replace('_', ' ')} ({cell.choice}): {images} images, {training.epochs} epochs, batch "
+        f"{training.batch_size}, peak rate {training.peak_rate:g}, weight decay {training.weight_decay:g}{extra}, "
+        f"{_PREPARED[cell.task.preprocessing]}"
+    )
+
+
+def _measuring(cell: Cell) -> str:
+    m = cell.measuring
+    return (
+        f"{cell.net.family} nets on {m.images} images in blocks of {m.block}, thin plate of {m.grid}x{m.grid} points, "
+        f"reach {m.reach:g} px; {' and '.join(cell.metrics)} distance; "
+        f"outside of the image {' and '.join(cell.paddings)}"
+    )
+
+
+def _spelled(values: set[str]) -> str:
+    return "; ".join(sorted(values))
 
 
 def _count(findings: list[Finding], verdict: str) -> int:

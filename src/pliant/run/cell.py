@@ -19,7 +19,7 @@ from pliant.metrics import filter_variations
 from pliant.nets import cifar_net, imagenet_net, smooth_filters
 from pliant.plan import Cell, Measuring, Task
 from pliant.run.rows import COLUMNS, write_cell
-from pliant.training import Checkpoint, Progress, accuracy, save_weights, train
+from pliant.training import Checkpoint, History, Progress, accuracy, save_weights, train
 
 FITTED = 0.95
 """Share of the training images that a net must tell right before it counts as having memorised them."""
@@ -46,10 +46,11 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
     ledger = _Measured(cell, net, images)
     if cell.training is None:
         ledger.measure(0, ends=True)
-        steps, history, hits, fitted = 0, [], {}, True
+        steps, history, precision, hits, fitted = 0, [], None, {}, True
     else:
         steps = max(1, len(images.train) // min(cell.training.batch_size, len(images.train))) * cell.training.epochs
-        history = _train(cell, net, images, ledger, folder / _CHECKPOINT, steps, tell)
+        trained, before = _train(cell, net, images, ledger, folder / _CHECKPOINT, steps, tell, start)
+        history, precision, start = trained.to_json(), trained.precision, start - before
         hits = {"train": ledger.accuracy(steps, "train"), "test": ledger.accuracy(steps, "test")}
         fitted = cell.task.kind not in ("random_labels", "random_images") or hits["train"] >= FITTED
         save_weights(net, folder / "weights.safetensors")
@@ -62,6 +63,7 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
         accuracy=hits,
         fitted=fitted,
         history=history,
+        precision=precision,
         seconds=time.perf_counter() - start,
         device=str(device),
         threads=threads,
@@ -132,14 +134,21 @@ class _Measured:
 
 
 def _train(
-    cell: Cell, net: nn.Module, images: Examples, ledger: _Measured, path: Path, steps: int, tell: Tell
-) -> list[dict[str, Any]]:
-    """Train the net, measured on the way; goes on from the checkpoint where there is one."""
+    cell: Cell, net: nn.Module, images: Examples, ledger: _Measured, path: Path, steps: int, tell: Tell, start: float
+) -> tuple[History, float]:
+    """Train the net, measured on the way; goes on from the checkpoint where there is one of the same making.
+
+    Returns how it went, and the seconds that were spent before `start`.
+    """
     assert cell.training is not None
-    resume = None
+    making = {"cell": cell.identity, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    resume, beside, before = None, {}, 0.0
     if path.exists():
         resume, beside = Checkpoint.load(path)
-        ledger.rows = beside["rows"]
+        if beside["making"] != making:  # it would not end with the same bytes
+            resume = None
+    if resume is not None:
+        ledger.rows, before = beside["rows"], beside["seconds"]
     else:
         tell("measuring", 0.0)
         ledger.measure(0, ends=True)
@@ -152,10 +161,12 @@ def _train(
         at=moments(steps, cell.moments)[1:],
         on_step=lambda step: ledger.measure(step, ends=step == steps),
         resume=resume,
-        on_epoch=lambda checkpoint: checkpoint.save(path, rows=ledger.rows),
+        on_epoch=lambda checkpoint: checkpoint.save(
+            path, rows=ledger.rows, making=making, seconds=before + time.perf_counter() - start
+        ),
         on_progress=lambda progress: tell(_said(progress), progress.step / progress.steps),
     )
-    return history.to_json()
+    return history, before
 
 
 def _said(progress: Progress) -> str:

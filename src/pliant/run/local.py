@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from pliant._checks import require
@@ -94,12 +95,13 @@ class Local:
 
 
 def _serve(line: Connection, work: Work, threads: int) -> None:
-    """Carry out the cells that come down the line until it is closed."""
+    """Carry out the cells that come down the line until it is closed, or whoever started this process is gone."""
+    Thread(target=_end_with_parent, daemon=True).start()
 
     def send(message: tuple[str, Any]) -> None:
         try:
             line.send(message)
-        except OSError:  # whoever started this process is gone: it must not work on beside the next one
+        except OSError:
             os._exit(1)
 
     def tell(what: str, share: float) -> None:
@@ -119,3 +121,11 @@ def _serve(line: Connection, work: Work, threads: int) -> None:
             write_failure(folder, cell, traceback.format_exc(limit=-6))
             answer = ("failed", f"{type(error).__name__}: {error}")
         send(answer)
+
+
+def _end_with_parent() -> None:
+    """An orphan must not work on beside the process that goes on in its place, not even while it measures."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

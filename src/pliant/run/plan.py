@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from pliant import records
 from pliant._checks import InputError
 from pliant.plan import Cell, Plan
-from pliant.run.rows import gather, is_done
+from pliant.run.rows import check_records, gather, is_done
 
 MEASUREMENTS = "measurements.parquet"
 
@@ -52,14 +52,18 @@ def execute_plan(
     plan.json first, a folder for each cell, measurements.parquet last. Killed at any instant and called again it goes
     on, each cell from its last checkpoint. Raises `InputError` if the folder holds another plan, or no cell succeeds.
     """
-    claim(plan, folder)
     failed = []
-    missing = [cell for cell in plan.cells if not is_done(folder / cell.name, cell)]
-    for event in engine.run(missing, folder, plan.threads):
-        on_event(event)
-        if event.end == "failed":
-            failed.append(event.cell.name)
-    gather(folder)
+    records.check_writable(folder)
+    with records.alone(folder):
+        claim(plan, folder)
+        records.sweep(folder)
+        check_records(folder, plan)
+        missing = [cell for cell in plan.cells if not is_done(folder / cell.name, cell)]
+        for event in engine.run(missing, folder, plan.threads):
+            on_event(event)
+            if event.end == "failed":
+                failed.append(event.cell.name)
+        gather(folder, plan)
     return tuple(failed)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pliant import records
 from pliant._checks import InputError
-from pliant.plan import Cell
+from pliant.plan import Cell, Plan
 
 COLUMNS = ("run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "index", "value")
 """Columns of measurements.parquet, one row a number.
@@ -29,6 +29,7 @@ def write_cell(
     accuracy: dict[str, float],
     fitted: bool,
     history: list[dict[str, Any]],
+    precision: str | None,
     seconds: float,
     **provenance: Any,
 ) -> None:
@@ -40,35 +41,58 @@ def write_cell(
         "accuracy": accuracy,
         "fitted": fitted,
         "history": history,
+        "precision": precision,
         "seconds": seconds,
     }
     _write(folder, cell, record, provenance)
 
 
 def write_failure(folder: Path, cell: Cell, error: str, **provenance: Any) -> None:
-    """Record that a cell failed, and why; the next run tries it again."""
+    """Record that a cell failed, and why; the next run tries it again. The record of a finished cell stays."""
+    if is_done(folder, cell):
+        return
     _write(folder, cell, {"status": "failed", "error": error}, provenance)
 
 
 def is_done(folder: Path, cell: Cell) -> bool:
-    """Whether the folder holds the record of the finished cell."""
+    """Whether the folder holds the record and the numbers of the finished cell."""
     path = folder / "record.json"
-    if not path.exists():
+    if not path.exists() or not (folder / "measurements.parquet").exists():
         return False
     record = records.read_json(path)
     return record.get("status") == "done" and record.get("cell") == cell.identity
 
 
-def gather(folder: Path) -> Path:
+def check_records(folder: Path, plan: Plan) -> dict[str, dict[str, Any]]:
+    """The records of the finished cells in the folder, by their names.
+
+    Raises `InputError` for cells that the plan does not have, and for records that cannot be compared: of another
+    schema, version of pliant or torch, device, number of threads or precision.
+    """
+    cells = {cell.name: cell.identity for cell in plan.cells}
+    done = {}
+    for path in sorted(folder.glob("*/record.json")):
+        name, record = path.parent.name, records.read_json(path)
+        if cells.get(name) != record.get("cell"):
+            raise InputError(f"{path.parent} is of a cell that the plan does not have: keep one folder for each plan")
+        if record.get("status") == "done":
+            done[name] = record
+    if done:
+        records.check_comparable(folder, done, ("schema", "version", "torch", "device", "threads"))
+        trained = {name: record for name, record in done.items() if record.get("precision")}
+        if trained:
+            records.check_comparable(folder, trained, ("precision",))
+    return done
+
+
+def gather(folder: Path, plan: Plan) -> Path:
     """The numbers of all finished cells in one measurements.parquet, in the order of their names; returns its path.
 
-    Raises `InputError` where no cell is finished, and for records that cannot be compared.
+    Raises `InputError` where no cell is finished, and as `check_records` does.
     """
-    found = {path.parent.name: records.read_json(path) for path in sorted(folder.glob("*/record.json"))}
-    done = {name: record for name, record in found.items() if record.get("status") == "done"}
+    done = check_records(folder, plan)
     if not done:
         raise InputError(f"{folder} holds no finished cell: look at its record.json files for what went wrong")
-    records.check_comparable(folder, done, ("schema", "version", "torch", "device"))
     tables = [records.read_table(folder / name / "measurements.parquet") for name in done]
     return records.write_table(folder / "measurements.parquet", pd.concat(tables, ignore_index=True))
 

@@ -1,0 +1,57 @@
+"""`pliant plan` and `pliant run`, as a user types them."""
+
+import json
+
+import pytest
+from paper import fake_study
+
+from pliant import cli
+from pliant.plan import Plan
+
+
+def test_a_plan_is_printed_and_can_be_read_back(capsys):
+    assert cli.run(["plan", "ruderman2018", "--data", "digits", "--figures", "2c,5b", "--seeds", "2"]) == 0
+    plan = Plan.from_json(json.loads(capsys.readouterr().out))
+    assert plan == fake_study.plan(seeds=2, figures=("2c", "5b"))
+    assert {cell.task.kind for cell in plan.cells} == {"labels", "random_labels", "random_images", "shuffled_pixels"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ruderman2019", "--data", "digits"], "unknown study 'ruderman2019'. Did you mean 'ruderman2018'?"),
+        (["ruderman2018", "--data", "digits", "--scale", "smal"], "unknown scale 'smal'. Did you mean 'small'?"),
+        (["ruderman2018", "--data", "digits", "--figures", "2e"], "unknown figure '2e'. Did you mean"),
+        (["ruderman2018", "--data", "digits", "--figures", "A1"], "the figures A1 need no nets"),
+        (["ruderman2018", "--data", "digts"], "unknown data set 'digts'. Did you mean 'digits'?"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(capsys, arguments, said):
+    assert cli.run(["plan", *arguments]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_dry_run_lists_what_is_missing_and_does_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    plan = fake_study.plan(seeds=1, figures=("3b",))
+    (tmp_path / "plan.json").write_text(json.dumps(plan.to_json()))
+    arguments = ["run", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run")]
+    assert cli.run([*arguments, "--dry-run", "--jobs", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "0 of 4 runs done, 4 to go, about" in printed
+    assert all(f"missing {cell.name}" in printed for cell in plan.cells)
+    assert not (tmp_path / "run").exists()
+
+    fake_study.write(tmp_path / "run", lambda moment: 0.1, lambda moment: 1.8, of=plan)
+    assert cli.run([*arguments, "--dry-run"]) == 0
+    assert "4 of 4 runs done, 0 to go, about 0 s" in capsys.readouterr().out
+    assert cli.run(arguments) == 0  # nothing is left to do but to gather
+    assert "shows what came out" in capsys.readouterr().out
+
+
+def test_run_refuses_what_it_cannot_use(tmp_path, capsys):
+    assert cli.run(["run", str(tmp_path / "none.json")]) == 2
+    assert "none.json: no such file; `pliant plan ruderman2018" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "plan.json").write_text(json.dumps(fake_study.plan(seeds=1, figures=("3b",)).to_json()))
+    assert cli.run(["run", str(tmp_path / "plan.json"), "--address", "here:1"]) == 2
+    assert "give --engine ray too" in capsys.readouterr().err
