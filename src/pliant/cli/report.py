@@ -13,12 +13,14 @@ def remake(folder: Path, *, figures: Path | None = None) -> int:
     folder
         The folder of a run, such as `pliant demo` and `pliant run` print it.
     figures
-        A folder for the charts of a demo as SVG files and the table of last layers as table.md.
+        A folder for the charts as SVG files and a table: of last layers (demo) or of verdicts, then with the numbers.
     """
     if "cells" in records.read_json(folder / "plan.json"):
         print(f"Report: {report.study(folder)}")
         print(f"Claims: {folder / 'claims.json'}")
         print(f"Figures: {folder / 'figures'}")
+        if figures is not None:
+            print("Summary:", *report.study_summary(folder, figures), sep="\n  ")
         return 0
     print(report.headline(folder))
     print(f"Report: {report.comparison(folder)}")

@@ -4,7 +4,7 @@ Nothing here measures: pages and figures read the records and the profiles that 
 """
 
 from pliant.report.findings import headline, table
-from pliant.report.pages import comparison, single, study
+from pliant.report.pages import comparison, single, study, study_summary
 from pliant.report.standalone import figures
 
-__all__ = ["comparison", "figures", "headline", "single", "study", "table"]
+__all__ = ["comparison", "figures", "headline", "single", "study", "study_summary", "table"]

@@ -121,6 +121,13 @@ def study(folder: Path | str) -> Path:
     return _write(results.folder / NAME, "verdicts.html.jinja", charts, **content)
 
 
+def study_summary(folder: Path | str, out: Path | str) -> list[Path]:
+    """Write the figures of a study's run as SVG, a table of its verdicts and its numbers without raw samples to `out`."""
+    from pliant.report import verdicts
+
+    return verdicts.summary(Results.read(folder), out)
+
+
 def _switches(run: Comparison) -> list[dict[str, str]]:
     kinds = [net.kind for net in run.nets]
     looks = zip(run.nets, palette.colours(kinds), palette.marks(kinds), strict=True)

@@ -22,7 +22,7 @@ def chart(results: Results, panel: Panel) -> "alt.LayerChart | None":
     looks = {line.look.title: line.look for line in panel.lines}
     names = [name for name in looks if any(row["line"] == name for row in rows)]
     scale = alt.Scale(domain=names, range=[looks[name].colour for name in names])
-    legend = alt.Legend(title=None, orient="bottom", columns=2, symbolOpacity=1, symbolType="stroke")
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=140, symbolOpacity=1, symbolType="stroke")
     pick = alt.selection_point(fields=["line"], bind="legend")
     base = alt.Chart(alt.Data(values=rows)).encode(
         color=alt.Color("line:N", scale=scale, legend=legend),

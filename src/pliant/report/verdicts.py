@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from pliant import records
 from pliant.paper import figures, published
 from pliant.paper.claims import CAVEAT, write_claims
 from pliant.paper.figures.by_layer import Panel
@@ -78,6 +79,37 @@ def headline(findings: list[Finding]) -> str:
     )
 
 
+def summary(results: Results, folder: Path | str) -> list[Path]:
+    """Write what a page about the run needs into `folder`: the figures as SVG, claims.md with a table of the verdicts,
+    and measurements.parquet without the raw samples; returns the paths.
+    """
+    folder = Path(folder)
+    scratch = results.folder / "figures"
+    drawn = [path for path in figures.draw(results, scratch) if path.suffix == ".svg"]
+    written = [records.write_bytes(folder / path.name, path.read_bytes()) for path in drawn]
+    written.append(records.write_bytes(folder / "claims.md", claims_table(write_claims(results.folder)).encode()))
+    columns = ["run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "value"]
+    table = results.table[columns].astype({"value": "float32"})
+    return [*written, records.write_table(folder / "measurements.parquet", table)]
+
+
+def claims_table(findings: list[Finding]) -> str:
+    """A Markdown table: each claim with its verdict, estimate, interval, seeds, and how far it holds."""
+    lines = [
+        "| claim | verdict | estimate, interval over seeds | seeds | holds under | changed by |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    for finding in findings:
+        found, (holds, judged) = finding.reference.interval, finding.holds
+        told = ["", ""]
+        if found is not None:
+            level = "" if found.level == 0.95 else f" at {found.level:.4g}"
+            told = [f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]{level}", str(found.n)]
+        cells = [finding.claim.title, f"**{finding.verdict}**", *told, f"{holds} of {judged}", "; ".join(finding.flips)]
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def accuracies(results: Results) -> list[dict[str, Any]]:
     """Mean accuracy after training of each task, choice and net, over seeds."""
     table = results.accuracy(last=True)
@@ -106,14 +138,14 @@ def accuracies(results: Results) -> list[dict[str, Any]]:
 
 def facts(results: Results) -> list[tuple[str, str]]:
     """Plan, data, machine and versions, and how far the run got."""
-    plan, records = results.plan, list(results.records.values())
-    source = records[0]["provenance"]
+    plan, done = results.plan, list(results.records.values())
+    source = done[0]["provenance"]
     data = sorted({cell.task.data for cell in plan.cells})
     seeds = sorted({cell.seed for cell in plan.cells})
-    seconds = sum(record["seconds"] for record in records)
+    seconds = sum(record["seconds"] for record in done)
     return [
         ("Plan", f"{plan.name}, scale {plan.scale or 'own'}, {plan.identity}"),
-        ("Runs", f"{len(records)} done, {len(results.failed)} failed, {len(results.missing)} missing"),
+        ("Runs", f"{len(done)} done, {len(results.failed)} failed, {len(results.missing)} missing"),
         ("Data", ", ".join(data)),
         ("Seeds", ", ".join(map(str, seeds))),
         ("Nets", _spelled({f"{c.net.family} net, width {c.net.width:g}" for c in plan.cells})),
