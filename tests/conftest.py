@@ -5,6 +5,10 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # two workers share the cores: threads of both would wait for each other
 
 jaxtyping.install_import_hook("pliant", "typechecker.checked")
 

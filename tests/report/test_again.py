@@ -44,7 +44,7 @@ def test_a_plan_beyond_the_options_has_a_program_instead(study, monkeypatch):
     assert again.command(study) is None
     ran = []
     fake = SimpleNamespace(execute=lambda plan, folder: ran.append((plan, str(folder))))
-    monkeypatch.setitem(sys.modules, "pliant.run", fake)
+    monkeypatch.setitem(sys.modules, "pliant.run.study", fake)
     exec(again.python(study), {})
     assert ran == [(study, f"runs/{study.identity}")]
 

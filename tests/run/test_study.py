@@ -10,7 +10,7 @@ from pliant.data import standardise
 from pliant.metrics import total_variation
 from pliant.plan import Measuring, Study, Training
 from pliant.profile import Profile
-from pliant.run import execute
+from pliant.run.study import execute
 
 STUDY = Study(
     downsampling=("max_pool", "strided_relu"),

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from pliant import report
 from pliant._checks import require
 from pliant.plan import Study, Training
-from pliant.run import Stage, execute
+from pliant.run.study import Stage, execute
 
 
 def demo(

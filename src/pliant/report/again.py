@@ -34,7 +34,7 @@ def python(study: Study) -> str:
     """A Python program that runs the study, whatever its plan."""
     plan = pprint.pformat(study.to_json(), sort_dicts=False, width=100)
     return (
-        "from pathlib import Path\n\nfrom pliant.plan import Study\nfrom pliant.run import execute\n\n"
+        "from pathlib import Path\n\nfrom pliant.plan import Study\nfrom pliant.run.study import execute\n\n"
         f"plan = {plan}\n"
         f'execute(Study.from_json(plan), Path("runs/{study.identity}"))\n'
     )

@@ -122,7 +122,7 @@ def study(folder: Path | str) -> Path:
 
 
 def study_summary(folder: Path | str, out: Path | str) -> list[Path]:
-    """Write the figures of a study's run as SVG, a table of its verdicts and its numbers without raw samples to `out`."""
+    """Write a study's figures as SVG, a table of its verdicts and its numbers without raw samples into `out`."""
     from pliant.report import verdicts
 
     return verdicts.summary(Results.read(folder), out)

@@ -89,7 +89,7 @@ def summary(results: Results, folder: Path | str) -> list[Path]:
     written = [records.write_bytes(folder / path.name, path.read_bytes()) for path in drawn]
     written.append(records.write_bytes(folder / "claims.md", claims_table(write_claims(results.folder)).encode()))
     columns = ["run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "value"]
-    table = results.table[columns].astype({"value": "float32"})
+    table = results.table.reindex(columns=columns).astype({"value": "float32"})
     return [*written, records.write_table(folder / "measurements.parquet", table)]
 
 

@@ -1,5 +1,5 @@
-"""Executing plans: nets trained and measured, everything kept as records."""
+"""Executing plans: nets trained and measured, everything kept as records.
 
-from pliant.run.study import Stage, execute
-
-__all__ = ["Stage", "execute"]
+`study` carries out a demo, `plan` a plan of cells through an engine, `local` or `ray`. Nothing is loaded before it is
+needed: a process that carries out cells must start quickly.
+"""

@@ -14,13 +14,18 @@ from typing import Any
 
 from pliant._checks import require
 from pliant.plan import Cell
-from pliant.run.cell import carry_out
 from pliant.run.plan import Event
 from pliant.run.rows import write_failure
 
 Work = Callable[[Cell, Path, int, Callable[[str, float], None]], None]
 """What is done with a cell: (cell, its folder, threads, tell)."""
 _ATTEMPTS = 2
+
+
+def _carry_out(cell: Cell, folder: Path, threads: int, tell: Callable[[str, float], None]) -> None:
+    from pliant.run.cell import carry_out  # in the process that needs it: it loads torch
+
+    carry_out(cell, folder, threads, tell)
 
 
 @dataclass
@@ -38,7 +43,7 @@ class Local:
     others go on. The processes end with the one that started them.
     """
 
-    def __init__(self, jobs: int = 1, work: Work = carry_out) -> None:
+    def __init__(self, jobs: int = 1, work: Work = _carry_out) -> None:
         require(jobs >= 1, f"jobs={jobs}: at least 1")
         self.jobs, self.work = jobs, work
 
