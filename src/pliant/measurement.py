@@ -249,14 +249,15 @@ def _blocks(images: Tensor | Iterable[Any], block: int, device: torch.device | N
             waiting.append(batch[start : start + room])
             start += room
             if sum(map(len, waiting)) == block:
-                whole, waiting = _join(waiting, device), []
-                yield whole
-                del whole
+                yield _join(waiting, device)  # not kept here: the block's memory ends with its turn
     if waiting:
         yield _join(waiting, device)
 
 
-def _join(parts: list[Tensor], device: torch.device | None) -> Tensor:
+def _join(waiting: list[Tensor], device: torch.device | None) -> Tensor:
+    """The parts as one tensor on the device; the list is empty afterwards."""
+    parts = list(waiting)
+    waiting.clear()
     sizes = {tuple(part.shape[1:]) for part in parts}
     require(len(sizes) == 1, f"images of different sizes, {sorted(sizes)}: bring them to one size first")
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).to(device)

@@ -46,7 +46,10 @@ def biased(net, how, seed):
 def curves(net, images, norm, padding, plate):
     """Sensitivity by layer for each place where a layer may be heard, all from one pass."""
     names = [
-        f"{name}.{part}" for name, module in net.named_modules() if hasattr(module, "relu") for part in HEARD.values()
+        f"{name}.{part}"
+        for name, module in net.named_modules()
+        if hasattr(module, "relu") and not name.endswith(".down")
+        for part in HEARD.values()
     ]
     downs = [name for name, _ in net.named_modules() if name.endswith(".down")]
     count = min(256, len(images.test))
