@@ -4,7 +4,7 @@
 
 The paper leaves open where in the block a layer is heard, how batch norm runs in an untrained net, the initial biases,
 the preprocessing and what stands outside of an image. Every combination is measured for Figure 2c; the best of each
-batch norm and the reference are then measured for 2a and 5a. Writes README.md and search.csv beside this file.
+batch norm and the reference are then measured for 2a and 5a. Writes tables.md and search.csv beside this file.
 """
 
 import argparse
