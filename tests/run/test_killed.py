@@ -21,14 +21,14 @@ PLAN = Plan(
         Cell(
             Task(kind, "digits", 1024),
             Net(downsampling, width=0.25),
-            Training(epochs=6, batch_size=64),
+            Training(epochs=40, batch_size=64),
             Measuring(images=64, block=32, calibration=64),
             moments=6,
             seed=seed,
         )
-        for seed in range(2)
+        for seed in range(1)
         for kind in ("labels", "random_labels", "shuffled_pixels")
-        for downsampling in ("subsample", "max_pool", "average_pool", "strided", "strided_relu")
+        for downsampling in ("max_pool", "strided_relu")
     ),
 )
 
@@ -50,7 +50,7 @@ def test_twenty_kills_change_nothing(tmp_path):
         resumed += bool(list(folder.glob("*/checkpoint.safetensors")))
         process = start(plan, folder)
         try:
-            assert process.wait(timeout=chance.uniform(4, 16)) == 0
+            assert process.wait(timeout=chance.uniform(8, 20)) == 0
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)  # the one that was started; its workers must find out by themselves
             process.wait()

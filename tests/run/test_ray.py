@@ -32,7 +32,8 @@ PLAN = Plan(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path):
+def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # before the cluster starts
     ray = pytest.importorskip("ray")
     for cell in PLAN.cells:
         carry_out(cell, tmp_path / "alone" / cell.name)
