@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pliant import draws
+from pliant._checks import InputError
 from pliant.data import examples, load, templates
 from pliant.data.task import Examples
 from pliant.deform import ThinPlate, warp
@@ -95,3 +96,8 @@ def test_photographs_are_measured_and_calibrated_on_apart():
     found = examples(Task("labels", "photographs", 4), 0)
     assert found.test.shape == found.train.shape == (4, 3, 224, 224)
     assert not torch.equal(found.test, found.train)
+
+
+def test_photographs_have_no_training_set_to_standardise_by():
+    with pytest.raises(InputError, match="^preprocessing='dataset' of photographs: there is no training set"):
+        examples(Task("labels", "photographs", 4, preprocessing="dataset"), 0)

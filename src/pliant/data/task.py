@@ -133,6 +133,11 @@ def _prepared(data: Dataset, preprocessing: str) -> tuple[Tensor, Tensor]:
 
 def _photographs(task: Task) -> Examples:
     """Crops to measure on, and as many others to calibrate batch norm with; nothing to learn."""
+    require(
+        task.preprocessing != "dataset",
+        "preprocessing='dataset' of photographs: there is no training set to take the statistics from; take 'image' or "
+        "'unit'",
+    )
     count = task.limit or 64
     crops = photographs(224, 2 * count)
     images = standardise(crops) if task.preprocessing == "image" else crops.float() / 255
