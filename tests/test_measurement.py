@@ -1,3 +1,4 @@
+import weakref
 from collections import OrderedDict
 
 import numpy as np
@@ -375,3 +376,18 @@ def test_bad_input(model, images, arguments, message):
     with pytest.raises(InputError) as error:
         measure(model, images, PLATE, **arguments)
     assert str(error.value) == message
+
+
+def test_no_block_outlives_its_turn():
+    given, alive = [], []
+
+    def batches():
+        for number in range(4):
+            batch = pictures(4, seed=number)
+            given.append(weakref.ref(batch))
+            yield batch
+            del batch
+            alive.append(sum(block() is not None for block in given))
+
+    measure(small_net(), batches(), PLATE, block=4)
+    assert alive == [1, 1, 1, 1]  # the batch that was asked for last, held until the next one comes

@@ -1,7 +1,6 @@
 """`measure`: the stability of a model's layers to deformations of its input, in one pass over the images."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from math import nan
 from typing import Any
 
@@ -78,15 +77,16 @@ def measure(
         raise InputError(f"{0 if first is None else len(first)} images: a median over pairs needs at least 2")
     shape, size = tuple(first.shape[1:]), (first.shape[2], first.shape[3])
     field_sums = np.zeros(2)
-    largest, done = 0.0, 0
+    largest, done, number = 0.0, 0, 0
     with torch.inference_mode(False), kept(model), torch.no_grad():
         model.eval()
         apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
         calls = select(model, trace(model, feed(first[:2])), layers)
         tallies = [_Tally(DISTANCES[metric]) for _ in range(len(calls) + 1)]
-        blocks = chain([first], blocks)
-        del first  # so that the block's memory ends with its turn
-        for number, clean in enumerate(blocks):
+        clean: Tensor | None = first
+        del first
+        # Not `enumerate` nor `chain`: they hold on to what they have given out, and no block may outlive its turn.
+        while clean is not None:
             require(
                 tuple(clean.shape[1:]) == shape,
                 f"images of different sizes, {shape} and {tuple(clean.shape[1:])}: bring them to one size first",
@@ -107,6 +107,7 @@ def measure(
             done += count
             if on_block is not None:
                 on_block(done)
+            clean, number = next(blocks, None), number + 1
     ends = [tally.interval(level) for tally in tallies]
     names = (INPUT, *(call.name for call in calls))
     return Profile(

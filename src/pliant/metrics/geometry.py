@@ -7,8 +7,9 @@ from jaxtyping import Float, Real
 from torch import Tensor
 
 # A slice of the columns and its products stay in the cache, and are enough work to share out between threads.
-_SLICE_NUMBERS = {"cpu": 1 << 20}
+_SLICE_NUMBERS = {"cpu": 1 << 21}
 _SLICE_NUMBERS_ELSEWHERE = 1 << 25
+_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,30 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
     """
     x, y = _rows(clean), _rows(deformed)
     n, width = x.shape
+    half = n // 2
     lengths = x.new_zeros((3, n), dtype=torch.float64)
-    anchored = x.new_zeros((n, n), dtype=torch.float64)
+    upper = x.new_zeros((half, n), dtype=torch.float64)
+    lower = x.new_zeros((n - half, n - half), dtype=torch.float64)
     step = max(1, _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // n)
     # One piece of memory for all differences: asking for a new one each time costs as much as filling it.
-    scratch = torch.empty((n, min(step, width)), dtype=torch.float32, device=x.device)
+    scratch = torch.empty(n * min(step, width), dtype=torch.float32, device=x.device)
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
         for start in range(0, width, step):
             xs, ys = x[:, start : start + step].float(), y[:, start : start + step].float()
-            room = scratch[:, : xs.shape[1]]
+            room = scratch[: xs.numel()]
             lengths[0] += torch.linalg.vector_norm(xs, dim=1).double().square()
             lengths[1] += torch.linalg.vector_norm(ys, dim=1).double().square()
-            lengths[2] += torch.linalg.vector_norm(torch.sub(ys, xs, out=room), dim=1).double().square()
-            torch.sub(xs, xs[:1], out=room)
-            anchored += room @ room.T
-    squares = anchored.diagonal()
-    apart = (squares[:, None] + squares[None, :] - 2 * anchored).clamp_min_(0).fill_diagonal_(0)
+            moved = torch.sub(ys, xs, out=room.view(xs.shape))
+            lengths[2] += torch.linalg.vector_norm(moved, dim=1).double().square()
+            # Columns in parts, so that each thread multiplies tiles of its own; a product with the own transpose is
+            # symmetric, and its lower left quarter is left out.
+            parts = xs.unflatten(1, (_PARTS if xs.shape[1] % _PARTS == 0 else 1, -1)).transpose(0, 1)
+            anchored = torch.sub(parts, parts[:, :1], out=room.view(parts.shape))
+            upper += (anchored[:, :half] @ anchored.mT).sum(0, dtype=torch.float64)
+            lower += (anchored[:, half:] @ anchored[:, half:].mT).sum(0, dtype=torch.float64)
+    products = torch.cat((upper, torch.cat((upper[:, half:].T, lower), dim=1)))
+    squares = products.diagonal()
+    apart = (squares[:, None] + squares[None, :] - 2 * products).clamp_min_(0).fill_diagonal_(0)
     return Geometry(lengths[0], lengths[1], lengths[2], apart)
 
 
