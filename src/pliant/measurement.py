@@ -82,7 +82,7 @@ def measure(
         model.eval()
         apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
         calls = select(model, trace(model, feed(first[:2])), layers)
-        tallies = [_Tally(DISTANCES[metric]) for _ in range(len(calls) + 1)]
+        tallies = [_Tally(DISTANCES[metric], replicates) for _ in range(len(calls) + 1)]
         clean: Tensor | None = first
         del first
         # Not `enumerate` nor `chain`: they hold on to what they have given out, and no block may outlive its turn.
@@ -148,21 +148,28 @@ def measure(
 class _Tally:
     """What one layer has said so far: raw distances, pair medians, and the sums of the bootstrap."""
 
-    def __init__(self, distance: Distance):
+    def __init__(self, distance: Distance, replicates: int):
         self.distance = distance
         self.distances: list[np.ndarray] = []
         self.medians: list[float] = []
         self.undefined = ""
         self._varied = self._resampled = False
-        self._numerators, self._divisors, self._weights = np.zeros((3, 1))
+        self._numerators, self._divisors, self._weights = np.zeros((3, replicates))
         self._sum = self._divisor = 0.0
+
+    def begin(self, n: int) -> None:
+        """Make room for a block of `n` images.
+
+        Before the forward pass: a few numbers that are made amid large activations and outlive them would keep the
+        heap from shrinking behind them, and the memory would grow with the blocks.
+        """
+        self.distances.append(np.empty(n))
 
     def hear(self, clean: Tensor, deformed: Tensor, resampling: PairBootstrap | None) -> None:
         """Reduce one block's activations (n, ...) to numbers."""
         block = geometry(clean, deformed)
-        paired = self.distance.paired(block).cpu().numpy()
-        pairs = self.distance.pairs(block).cpu().numpy()
-        self.distances.append(paired)
+        paired, pairs = self.distances[-1], self.distance.pairs(block).cpu().numpy()
+        paired[:] = self.distance.paired(block).cpu().numpy()
         self.medians.append(float(np.median(pairs)) if len(pairs) else nan)
         if self.undefined:
             return
@@ -178,12 +185,12 @@ class _Tally:
 
     def _resample(self, paired: np.ndarray, pairs: np.ndarray, resampling: PairBootstrap) -> None:
         self._resampled = True
-        self._numerators = self._numerators + resampling.sums(paired)
+        self._numerators += resampling.sums(paired)
         if len(pairs):
             medians = resampling.medians(pairs)
             # A replicate that drew one image of a small block alone has no pair there, but has pairs in other blocks.
-            self._divisors = self._divisors + len(pairs) * np.nan_to_num(medians)
-            self._weights = self._weights + len(pairs) * np.isfinite(medians)
+            self._divisors += len(pairs) * np.nan_to_num(medians)
+            self._weights += len(pairs) * np.isfinite(medians)
 
     def interval(self, level: float) -> tuple[float, float, float]:
         """Estimate, low and high; NaN where undefined, and `undefined` then says why."""
@@ -228,6 +235,8 @@ def _hear(
         )
         waiting.pop(name).hear(activation[:half], activation[half:], resampling)
 
+    for tally in tallies:
+        tally.begin(half)
     tallies[0].hear(both[:half], both[half:], resampling)
     with capture(model, heard, set(waiting)):
         model(both)

@@ -169,6 +169,7 @@ def _comparable(record: dict[str, Any]) -> dict[str, Any]:
         "device": str(source.get("device", "")).partition(":")[0],
         "threads": source.get("threads"),
         "precision": record.get("precision"),
+        "data digest": source.get("data"),
     }
 
 

@@ -13,6 +13,7 @@ from pliant.plan import Cell, Plan
 from pliant.run.rows import COLUMNS, gather, write_cell
 
 STEPS = (0, 1, 10, 100)
+IMAGES = 0.07  # half the width of the interval over images, as a share of the value
 LAYERS = {"cifar": (2, 2, 2, 2), "imagenet": (2, 2, 3, 3, 3)}
 
 
@@ -78,15 +79,22 @@ def write(
 
 def _rows(cell, step, noise, sensitivity, variation):
     ends = (0, STEPS[-1])
-    protocols = [("as_is",)] if step else [("untouched",), ("calibrated",)]
-    measured = [(m, p) for m in cell.metrics for p in cell.paddings] if step in ends else [("cosine", "zeros")]
+    reference = ("cosine", "zeros")
+    every = [(m, p) for m in cell.metrics for p in cell.paddings]
+    norms = ("as_is",) if step else ("untouched", "calibrated")
+    measured = [(norm, *of) for of in every for norm in norms] if step in ends else []
+    if step:
+        measured.append(("calibrated", *reference))
     names = layers(cell)
     progress = np.log1p(step) / np.log1p(STEPS[-1])
-    for (batch_norm,) in protocols:
-        for metric, padding in measured:
-            for i, name in enumerate(names):
-                moment = Moment(cell, float(progress), batch_norm, metric, padding, i / (len(names) - 1), noise)
-                yield _row(step, batch_norm, padding, i, name, metric, "sensitivity", sensitivity(moment))
+    for batch_norm, metric, padding in measured:
+        for i, name in enumerate(names):
+            moment = Moment(cell, float(progress), batch_norm, metric, padding, i / (len(names) - 1), noise)
+            value = sensitivity(moment)
+            yield _row(step, batch_norm, padding, i, name, metric, "sensitivity", value)
+            if step in ends and (metric, padding) == reference and (batch_norm != "calibrated" or not step):
+                yield _row(step, batch_norm, padding, i, name, metric, "low", (1 - IMAGES) * value)
+                yield _row(step, batch_norm, padding, i, name, metric, "high", (1 + IMAGES) * value)
     convolutions = [name for name in names if ".layer" in name]
     for i, name in enumerate(convolutions):
         moment = Moment(cell, float(progress), "none", "total_variation", "none", i / (len(convolutions) - 1), noise)

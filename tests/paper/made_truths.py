@@ -17,13 +17,17 @@ def _noisy(value: float, m: Moment) -> float:
 
 
 def paper_sensitivity(m: Moment) -> float:
-    """Pooling starts lower; all end alike on real labels, and apart on random ones; smoother is stabler."""
+    """Pooling starts lower; all end alike on real labels, and apart on random ones; smoother is stabler; other images
+    end otherwise.
+    """
     start = 0.1 if m.cell.net.downsampling in POOLING else 0.2
     if not m.cell.training:
         return _noisy(start * math.exp(-2 * m.cell.net.sigma * m.depth), m)
     end = 0.3 + 0.003 * _number(m)
     if m.cell.task.kind == "random_labels":
         end = 0.15 * 1.5 ** _number(m)
+    if m.cell.task.kind in ("random_images", "shuffled_pixels"):
+        end *= 2
     return _noisy(start + (end - start) * m.progress, m)
 
 

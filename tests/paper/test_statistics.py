@@ -61,10 +61,10 @@ class Drawn(Replicate):
     def others(self):
         return (Drawn(seed, self.worlds) for seed in range(len(self.worlds)) if seed != self.seed)
 
-    def before(self, nets, layers, task="labels", learned=False):
+    def before(self, nets, layers, task="labels", choice="", *, learned=False):
         return np.ones((len(nets), self.worlds[self.seed]["labels"].shape[1]))
 
-    def after(self, nets, layers, task="labels"):
+    def after(self, nets, layers, task="labels", choice=""):
         rows = [DOWNSAMPLING.index(net) for net in nets]
         return np.exp(self.worlds[self.seed][task][rows])
 

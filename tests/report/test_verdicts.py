@@ -2,13 +2,17 @@
 
 import re
 
+import numpy as np
 import pytest
 from paper import fake_study
 
 from pliant import cli, records, report
 from pliant.paper.claims import judge
+from pliant.paper.look import NETS
 from pliant.paper.results import Results
+from pliant.report.spreads import spreads
 from pliant.report.verdicts import headline
+from pliant.stats import student
 
 
 def sensitivity(moment):
@@ -25,7 +29,7 @@ def variation(moment):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return fake_study.write(tmp_path_factory.mktemp("study"), sensitivity, variation)
+    return fake_study.write(tmp_path_factory.mktemp("study"), sensitivity, variation, of=fake_study.plan(2))
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,22 @@ def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path):
     text = report.study(folder).read_text()
     assert "1 run is missing; the same command goes on." in text
     assert "not run in this plan" in text
+
+
+def test_the_spread_over_images_stands_beside_that_over_seeds(folder, page):
+    results = Results.read(folder)
+    rows = spreads(results)
+    assert [(row.net, row.moment) for row in rows] == [
+        (look.title, moment) for look in NETS.values() for moment in ("before training", "after training")
+    ]
+    for row in rows:
+        assert row.images == pytest.approx(fake_study.IMAGES)
+        assert (row.n, row.runs) == (results.plan.cells[-1].measuring.images, 2)
+    name = next(iter(NETS))
+    after = results.sensitivity(
+        task="labels", choice="reference", downsampling=name, batch_norm="as_is", metric="cosine", padding="zeros"
+    )
+    by_layer = [student(of.to_numpy()) for _, of in after.groupby("layer_index")["value"]]
+    expected = np.median([(found.high - found.low) / 2 / found.estimate for found in by_layer])
+    assert rows[1].seeds == pytest.approx(expected)
+    assert 'id="spreads"' in page

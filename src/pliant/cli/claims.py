@@ -38,20 +38,14 @@ def claims(folder: Path) -> int:
 
 
 def show(findings: list[Finding], console: Console) -> None:
-    """Print one row a claim: verdict, estimate, under how many protocols it holds, what changes it; then the reasons of
-    what could not be decided.
+    """Print each claim with its verdict, estimate, under how many protocols it holds and what changes it; then the
+    reasons of what could not be decided.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("claim", "verdict", "estimate [interval] n", "holds", "changed by"):
-        table.add_column(name)
+    table = Table.grid(padding=(0, 2))
     for finding in findings:
-        holds, judged = finding.holds
         table.add_row(
-            Text(f"{finding.claim.id}: {finding.claim.title}"),
             Text(finding.verdict, _STYLES[finding.verdict]),
-            Text(_estimate(finding)),
-            Text(f"{holds} of {judged}" if judged else ""),
-            Text("; ".join(finding.flips)),
+            Text.assemble((f"{finding.claim.id}: {finding.claim.title}", "bold"), f"\n{_told(finding)}"),
         )
     console.print(table)
     for finding in findings:
@@ -68,10 +62,16 @@ def show(findings: list[Finding], console: Console) -> None:
     )
 
 
-def _estimate(finding: Finding) -> str:
-    found = finding.reference.interval
-    if found is None:
-        return ""
-    level = "" if found.level == LEVEL else f" {percent(found.level)}"
-    ends = f" [{found.low:.3f}, {found.high:.3f}]{level}" if isfinite(found.low) else ""
-    return f"{found.estimate:.3f}{ends} {found.n}"
+def _told(finding: Finding) -> str:
+    """Estimate, interval and n; how far the claim holds; what changes the verdict."""
+    found, (holds, judged) = finding.reference.interval, finding.holds
+    parts = []
+    if found is not None:
+        level = "" if found.level == LEVEL else f" at {percent(found.level)}"
+        ends = f" [{found.low:.3f}, {found.high:.3f}]{level}" if isfinite(found.low) else ""
+        parts.append(f"{found.estimate:.3f}{ends}, n = {found.n}")
+    if judged:
+        parts.append(f"holds under {holds} of {judged}")
+    if finding.flips:
+        parts.append(f"changed by {'; '.join(finding.flips)}")
+    return " · ".join(parts)

@@ -1,6 +1,8 @@
 """`Dataset`: labelled images in memory, one part to train on and one to test on."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from jaxtyping import Int64, UInt8
 from torch import Tensor
@@ -52,6 +54,15 @@ class Dataset:
     name: str
     source: str
     skipped: tuple[Skipped, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of all images and labels, in their order."""
+        found = hashlib.sha256()
+        for part in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            found.update(f"{tuple(part.shape)} {part.dtype}".encode())
+            found.update(part.cpu().contiguous().numpy().data)
+        return found.hexdigest()[:12]
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,10 @@ PHOTOGRAPHS = (
 """What the nets of ImageNet's size are measured on: the only photographs that pliant carries."""
 
 REFERENCE = "reference"
+MEMORISING = "as random labels are learned"
+"""The choice of cells that learn true labels from as many images, in as many epochs, without weight decay either: what
+random labels are compared with, so that nothing but the labels differs.
+"""
 CHOICES = {
     "no weight decay": lambda cell: replace(cell, training=replace(cell.training, weight_decay=0.0)),
     "flips and crops": lambda cell: replace(cell, training=replace(cell.training, flip=True, crop=4)),
@@ -121,12 +125,14 @@ def _cells(scale: Scale, data: str, templates: str, figures: set[str], seed: int
             yield cell
             if figures & {"2d", "4b"}:
                 for name, change in CHOICES.items():
-                    yield replace(change(cell), choice=name, moments=2)
+                    yield replace(change(cell), choice=name)
     memory = replace(training, epochs=scale.memory_epochs, weight_decay=0.0)
     if figures & {"4c", "5b"}:
         for downsampling in DOWNSAMPLING:
             net = Net(downsampling, width=scale.width)
-            yield Cell(Task("random_labels", data, scale.memorised), net, memory, seed=seed)
+            random = Cell(Task("random_labels", data, scale.memorised), net, memory, seed=seed)
+            yield random
+            yield replace(random, task=replace(random.task, kind="labels"), choice=MEMORISING, moments=2)
         for kind in ("random_images", "shuffled_pixels"):
             for downsampling in CONTROLS:
                 net = Net(downsampling, width=scale.width)

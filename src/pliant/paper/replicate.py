@@ -105,16 +105,21 @@ class Replicate:
                 yield Replicate(self._curves, self._protocol, seed)
 
     def before(
-        self, nets: Sequence[str], layers: slice, task: str = "labels", learned: bool = False
+        self, nets: Sequence[str], layers: slice, task: str = "labels", choice: str = "", *, learned: bool = False
     ) -> Float[np.ndarray, "nets layers"]:
-        """Sensitivity of the nets before training; `learned`: only of nets that then learn their task."""
-        runs = [self._run(net, task, learned=learned) for net in nets]
+        """Sensitivity of the nets before training; `learned`: only of nets that then learn their task.
+
+        choice: of the training, instead of the protocol's own.
+        """
+        runs = [self._run(net, task, choice=choice, learned=learned) for net in nets]
         norm = self._protocol.batch_norm
         return self._kept(runs, [self._curves.sensitivity(run, 0, norm, self._protocol) for run in runs], layers)
 
-    def after(self, nets: Sequence[str], layers: slice, task: str = "labels") -> Float[np.ndarray, "nets layers"]:
-        """Sensitivity of the nets after training."""
-        runs = [self._run(net, task, learned=True) for net in nets]
+    def after(
+        self, nets: Sequence[str], layers: slice, task: str = "labels", choice: str = ""
+    ) -> Float[np.ndarray, "nets layers"]:
+        """Sensitivity of the nets after training; `choice`: of the training, instead of the protocol's own."""
+        runs = [self._run(net, task, choice=choice, learned=True) for net in nets]
         last = self._curves.last
         return self._kept(
             runs, [self._curves.sensitivity(run, last(run), "as_is", self._protocol) for run in runs], layers
@@ -153,8 +158,8 @@ class Replicate:
         curves = self._kept([run] * len(steps), [self._curves.variation(run, step) for step in steps])
         return np.array(steps, dtype=np.float64), mean_over_layers(curves)
 
-    def _run(self, net: str, task: str, reach: float = 0.0, *, learned: bool) -> str:
-        key: _Key = (True, task, reach, "cifar", net, 0.0, self._protocol.training, self.seed)
+    def _run(self, net: str, task: str, reach: float = 0.0, choice: str = "", *, learned: bool) -> str:
+        key: _Key = (True, task, reach, "cifar", net, 0.0, choice or self._protocol.training, self.seed)
         return self._curves.run(key, learned)
 
     def _kept(

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from pliant.paper.plans import IMAGENET, SIGMAS, SMOOTHED, STRENGTHS, TEMPLATES
+from pliant.paper.plans import CONTROLS, IMAGENET, MEMORISING, SIGMAS, SMOOTHED, STRENGTHS, TEMPLATES
 from pliant.paper.replicate import Absent, Replicate, mean_over_layers
 from pliant.plan import DOWNSAMPLING
 
@@ -68,9 +68,9 @@ def change_of_spread(at: Replicate, task: str = "labels") -> float:
 
 
 def spread_of_random_labels(at: Replicate) -> float:
-    """ln of the nets' spread after training on random labels over that on real labels."""
+    """ln of the nets' spread after training on random labels over that on real labels, learned in the same way."""
     random = at.after(DOWNSAMPLING, FROM_DOWNSAMPLING, "random_labels")
-    return _spreads(random, at.after(DOWNSAMPLING, FROM_DOWNSAMPLING))
+    return _spreads(random, at.after(DOWNSAMPLING, FROM_DOWNSAMPLING, choice=MEMORISING))
 
 
 def pooling_against_others_after(at: Replicate) -> float:
@@ -103,7 +103,26 @@ def difference_of_tasks(at: Replicate) -> float:
     """After training: ln(random / real labels) in the direction of the other seeds, mean over nets and layers."""
 
     def difference(of: Replicate) -> Float[np.ndarray, "nets layers"]:
-        return np.log(of.after(DOWNSAMPLING, BEHIND_INPUT, "random_labels") / of.after(DOWNSAMPLING, BEHIND_INPUT))
+        real = of.after(DOWNSAMPLING, BEHIND_INPUT, choice=MEMORISING)
+        return np.log(of.after(DOWNSAMPLING, BEHIND_INPUT, "random_labels") / real)
+
+    return _size(at, difference)
+
+
+def difference_of_images(at: Replicate, task: str, choice: str = "") -> float:
+    """ln(after / before) on the images of `task` over that on real ones, in the direction of the other seeds, mean over
+    the nets that were trained on both and the layers behind the input.
+
+    What training does, and not where it ends: other images are other deformed images too, also for the untrained net.
+    choice: of the training on real images.
+    """
+
+    def difference(of: Replicate) -> Float[np.ndarray, "nets layers"]:
+        changes = [
+            np.log(of.after(CONTROLS, BEHIND_INPUT, *on) / of.before(CONTROLS, BEHIND_INPUT, *on, learned=True))
+            for on in ((task,), ("labels", choice))
+        ]
+        return changes[0] - changes[1]
 
     return _size(at, difference)
 

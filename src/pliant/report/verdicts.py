@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pliant import records
@@ -18,6 +19,8 @@ from pliant.paper.results import Results
 from pliant.paper.ruling import Finding
 from pliant.plan import Cell
 from pliant.report.panel_chart import chart
+from pliant.report.spreads import spreads
+from pliant.stats import Interval, student
 
 DRAWN = ("1", "3a", "A1", "A2", "A3", "course")
 """Figures that stand on the page as they were drawn for print."""
@@ -61,6 +64,7 @@ def context(results: Results) -> dict[str, Any]:
         "drawn": [(name, _inline(drawn[name], name)) for name in DRAWN],
         "charts_by_name": charts,
         "accuracy": accuracies(results),
+        "spreads": spreads(results),
         "pairs": facts(results),
         "source": f"{published.source()}; {published.reading_error()}",
     }
@@ -111,7 +115,7 @@ def claims_table(findings: list[Finding]) -> str:
 
 
 def accuracies(results: Results) -> list[dict[str, Any]]:
-    """Mean accuracy after training of each task, choice and net, over seeds."""
+    """Accuracy after training of each task, choice and net, with Student's intervals over seeds."""
     table = results.accuracy(last=True)
     if table.empty:
         return []
@@ -127,8 +131,8 @@ def accuracies(results: Results) -> list[dict[str, Any]]:
                 "task": str(task).replace("_", " ") + (f", C = {reach:g}" if reach else ""),
                 "choice": choice,
                 "net": title,
-                "train": _mean(part, "train"),
-                "test": _mean(part, "test"),
+                "train": _over_seeds(part, "train"),
+                "test": _over_seeds(part, "test"),
                 "n": len(part),
                 "unfitted": unfitted,
             }
@@ -205,6 +209,6 @@ def _inline(path: Path, name: str) -> str:
     return text
 
 
-def _mean(part: pd.DataFrame, item: str) -> float | None:
-    values = part[item].dropna().tolist() if item in part else []
-    return sum(values) / len(values) if values else None
+def _over_seeds(part: pd.DataFrame, item: str) -> Interval | None:
+    values = part[item].dropna().to_numpy(float) if item in part else np.empty(0)
+    return student(values) if len(values) else None

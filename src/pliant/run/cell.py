@@ -22,9 +22,12 @@ from pliant.run.rows import COLUMNS, write_cell
 from pliant.training import Checkpoint, History, Progress, accuracy, save_weights, train
 
 FITTED = 0.95
-"""Share of the training images that a net must tell right before it counts as having memorised them."""
+"""Share of the training images that a net must tell right before it counts as having memorised them. Of a task that
+can be learned otherwise it must tell twice as many as by chance, or it has learned nothing.
+"""
 _FAMILIES = {"cifar": cifar_net, "imagenet": imagenet_net}
 _TESTED = 2_000  # images to tell the accuracy on
+_REPLICATES = 1_000
 _CHECKPOINT = "checkpoint.safetensors"
 
 Tell = Callable[[str, float], None]
@@ -52,7 +55,7 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
         trained, before = _train(cell, net, images, ledger, folder / _CHECKPOINT, steps, tell, start)
         history, precision, start = trained.to_json(), trained.precision, start - before
         hits = {"train": ledger.accuracy(steps, "train"), "test": ledger.accuracy(steps, "test")}
-        fitted = cell.task.kind not in ("random_labels", "random_images") or hits["train"] >= FITTED
+        fitted = hits["train"] >= (FITTED if memorises(cell.task) else 2 / images.classes)
         save_weights(net, folder / "weights.safetensors")
     table = pd.DataFrame(ledger.rows).assign(run=cell.name)
     write_cell(
@@ -68,8 +71,14 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
         device=str(device),
         threads=threads,
         seed=cell.seed,
+        data=None if cell.task.data == "photographs" else _read(cell.task.data).digest,
     )
     (folder / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def memorises(task: Task) -> bool:
+    """Whether only memory can tell the images of a task."""
+    return task.kind in ("random_labels", "random_images")
 
 
 def moments(steps: int, count: int) -> list[int]:
@@ -86,13 +95,21 @@ class _Measured:
         self.rows: list[dict[str, Any]] = []
 
     def measure(self, step: int, ends: bool) -> None:
-        """The sensitivity of all layers and the smoothness of the filters; at an end under every protocol."""
+        """The sensitivity of all layers and the smoothness of the filters; at an end under every protocol.
+
+        With calibrated batch norm at every step, so that a course can be read: its own statistics lag behind the
+        weights, the more so the earlier it is.
+        """
         cell, base = self.cell, self.cell.measuring
-        norms: tuple[BatchNorm, ...] = ("as_is",) if step else ("untouched", "calibrated")
-        protocols = [replace(base, metric=m, padding=p) for m in cell.metrics for p in cell.paddings]
-        for measuring in protocols if ends else [base]:
-            for norm in norms:
-                self._sensitivity(step, measuring, norm, raw=ends and measuring == base)
+        if not ends:
+            self._sensitivity(step, base, "calibrated", raw=False)
+        else:
+            norms: tuple[BatchNorm, ...] = ("as_is",) if step else ("untouched", "calibrated")
+            for measuring in (replace(base, metric=m, padding=p) for m in cell.metrics for p in cell.paddings):
+                for norm in norms:
+                    self._sensitivity(step, measuring, norm, raw=measuring == base)
+            if step:
+                self._sensitivity(step, base, "calibrated", raw=False)
         for i, found in enumerate(filter_variations(self.net)):
             self._add(step, "none", "none", i, found.layer, "total_variation", "weight", 0, found.value)
         if cell.training is not None:
@@ -120,10 +137,12 @@ class _Measured:
             batch_norm=norm,
             calibration=self.images.train[: measuring.calibration],
             block=measuring.block,
-            replicates=0,  # what is compared are nets, over seeds; the raw numbers hold the spread over images
+            replicates=_REPLICATES if raw else 0,  # what claims compare are nets, over seeds
         )
-        for i, (layer, value) in enumerate(zip(profile.layers, profile.estimate.tolist(), strict=True)):
-            self._add(step, norm, measuring.padding, i, layer, measuring.metric, "sensitivity", 0, value)
+        items = {"sensitivity": profile.estimate, **({"low": profile.low, "high": profile.high} if raw else {})}
+        for item, values in items.items():
+            for i, (layer, value) in enumerate(zip(profile.layers, values.tolist(), strict=True)):
+                self._add(step, norm, measuring.padding, i, layer, measuring.metric, item, 0, value)
         if raw:
             for row in profile.raw().to_dict("records"):
                 place = (row["layer_index"], row["layer"], row["metric"], row["item"], row["index"], row["value"])

@@ -12,10 +12,11 @@ from pliant.plan import Cell, Plan
 COLUMNS = ("run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "index", "value")
 """Columns of measurements.parquet, one row a number.
 
-run: the cell's name. step: training steps done. batch_norm: "untouched", "calibrated" (both before training), "as_is",
-or "none". padding: what stood outside the images, or "none". layer_index, layer: 0 is the input; of filters the
-number of the 3x3 layer; -1 for the net as a whole. metric: "cosine" or "euclidean" with the item "sensitivity", and
-with the raw items "image" and "median" (see `Profile.raw`); "total_variation" with the item "weight"; "accuracy" with
+run: the cell's name. step: training steps done. batch_norm: "untouched" (before training), "calibrated" (at every
+step), "as_is" (after training), or "none". padding: what stood outside the images, or "none". layer_index, layer: 0 is
+the input; of filters the number of the 3x3 layer; -1 for the net as a whole. metric: "cosine" or "euclidean" with the
+item "sensitivity", at the ends under the reference also with its 95% bootstrap interval over images, "low" and "high",
+and the raw items "image" and "median" (see `Profile.raw`); "total_variation" with the item "weight"; "accuracy" with
 "train" and "test". index: of the image or block, else 0.
 """
 
@@ -67,7 +68,7 @@ def check_records(folder: Path, plan: Plan) -> dict[str, dict[str, Any]]:
     """The records of the finished cells in the folder, by their names.
 
     Raises `InputError` for cells that the plan does not have, and for records that cannot be compared: of another
-    schema, version of pliant or torch, device, number of threads or precision.
+    schema, version of pliant or torch, device, number of threads, precision, or with other images of the same data set.
     """
     cells = {cell.name: cell.identity for cell in plan.cells}
     done = {}
@@ -82,6 +83,10 @@ def check_records(folder: Path, plan: Plan) -> dict[str, dict[str, Any]]:
         trained = {name: record for name, record in done.items() if record.get("precision")}
         if trained:
             records.check_comparable(folder, trained, ("precision",))
+        for data in {cell.task.data for cell in plan.cells}:
+            same = {cell.name: done[cell.name] for cell in plan.cells if cell.task.data == data and cell.name in done}
+            if same:
+                records.check_comparable(folder, same, ("data digest",))
     return done
 
 

@@ -17,7 +17,7 @@ from pliant.paper.results import Results
 _HEAD = (
     "The course of training, by layer: sensitivity to deformation, and total variation of the filters over their L1 "
     "norm. Columns are blocks of the net, numbers those of the layers in figures 2 and 4; shaded: downsampling. "
-    "Before training (step 0) lines begin under calibrated batch norm, open marks beside them are under untouched."
+    "Batch norm is calibrated at every step; open marks at step 0 are under untouched batch norm."
 )
 _BESIDE = 0.3
 
@@ -96,7 +96,7 @@ def _fill(
 
 def _draw_line(ax: Axes, line: Line, rows: pd.DataFrame) -> int:
     untouched = _where(rows, "batch_norm", "untouched")
-    averaged = by_layer.over_seeds(rows.drop(untouched.index), along="step")
+    averaged = by_layer.over_seeds(rows.loc[rows["batch_norm"].isin(("calibrated", "none"))], along="step")
     by_layer.draw_mean(ax, averaged, line.look, line.series)
     if not untouched.empty:
         initial = by_layer.over_seeds(untouched, along="step")

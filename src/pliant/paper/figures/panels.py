@@ -45,7 +45,8 @@ def _initial(name: str, title: str, lines: tuple[Line, ...]) -> tuple[Panel, ...
 def _trained(name: str, labels: str, lines: tuple[Line, ...]) -> tuple[Panel, ...]:
     smoothness = name[0] == "4"
     quantity = TOTAL_VARIATION if smoothness else SENSITIVITY
-    return (Panel(name, name[-1], "CIFAR-10 net, trained", labels, quantity, lines, _END, initial=smoothness),)
+    at = _END if smoothness else {**_END, "batch_norm": "as_is"}
+    return (Panel(name, name[-1], "CIFAR-10 net, trained", labels, quantity, lines, at, initial=smoothness),)
 
 
 def _imagenet(name: str, quantity: str) -> tuple[Panel, ...]:
