@@ -11,13 +11,15 @@ import pandas as pd
 import torch
 from torch import nn
 
+from pliant.capture import batch_norm, kept
 from pliant.capture.kept import BatchNorm
 from pliant.data import Dataset, Examples, examples, load
 from pliant.deform import ThinPlate
-from pliant.measurement import measure
+from pliant.measurement import measure_each
 from pliant.metrics import filter_variations
 from pliant.nets import cifar_net, imagenet_net, smooth_filters
-from pliant.plan import Cell, Measuring, Task
+from pliant.plan import Cell, Task
+from pliant.profile import Profile
 from pliant.run.rows import COLUMNS, write_cell
 from pliant.training import Checkpoint, History, Progress, accuracy, save_weights, train
 
@@ -100,19 +102,17 @@ class _Measured:
         With calibrated batch norm at every step, so that a course can be read: its own statistics lag behind the
         weights, the more so the earlier it is.
         """
-        cell, base = self.cell, self.cell.measuring
-        if not ends:
-            self._sensitivity(step, base, "calibrated", raw=False)
-        else:
-            norms: tuple[BatchNorm, ...] = ("as_is",) if step else ("untouched", "calibrated")
-            for measuring in (replace(base, metric=m, padding=p) for m in cell.metrics for p in cell.paddings):
-                for norm in norms:
-                    self._sensitivity(step, measuring, norm, raw=measuring == base)
-            if step:
-                self._sensitivity(step, base, "calibrated", raw=False)
+        calibration = self.images.train[: self.cell.measuring.calibration].to(next(self.net.parameters()).device)
+        norms: tuple[BatchNorm, ...] = ("calibrated",) if step else ("untouched", "calibrated")
+        for norm in norms:
+            with kept(self.net):  # calibrated once, for all that is measured so
+                batch_norm(self.net, norm, calibration)
+                self._sensitivity(step, norm, every=step == 0, raw=step == 0)
+        if ends and step:
+            self._sensitivity(step, "as_is", every=True, raw=True)
         for i, found in enumerate(filter_variations(self.net)):
             self._add(step, "none", "none", i, found.layer, "total_variation", "weight", 0, found.value)
-        if cell.training is not None:
+        if self.cell.training is not None:
             self.accuracy(step, "test")
 
     def accuracy(self, step: int, part: str) -> float:
@@ -125,28 +125,37 @@ class _Measured:
         self._add(step, "none", "none", -1, "", "accuracy", part, 0, hits / count)
         return hits / count
 
-    def _sensitivity(self, step: int, measuring: Measuring, norm: BatchNorm, raw: bool) -> None:
-        profile = measure(
-            self.net,
-            self.images.test[: measuring.images],
-            ThinPlate(measuring.grid, measuring.reach),
-            layers="blocks",
-            metric=measuring.metric,
-            seed=self.cell.seed,
-            padding=measuring.padding,
-            batch_norm=norm,
-            calibration=self.images.train[: measuring.calibration],
-            block=measuring.block,
-            replicates=_REPLICATES if raw else 0,  # what claims compare are nets, over seeds
-        )
+    def _sensitivity(self, step: int, norm: BatchNorm, every: bool, raw: bool) -> None:
+        """`every`: under all metrics and paddings of the cell, else the reference; `raw`: of that with all raw numbers.
+
+        The net is measured as it is, and `norm` says how its batch norm was set.
+        """
+        cell, base = self.cell, self.cell.measuring
+        for at in (replace(base, padding=name) for name in cell.paddings) if every else (base,):
+            whole = raw and at == base
+            profiles = measure_each(
+                self.net,
+                self.images.test[: base.images],
+                ThinPlate(base.grid, base.reach),
+                layers="blocks",
+                metrics=cell.metrics if every else (base.metric,),
+                seed=cell.seed,
+                padding=at.padding,
+                block=base.block,
+                replicates=_REPLICATES if whole else 0,  # what claims compare are nets, over seeds
+            )
+            for metric, profile in profiles.items():
+                self._add_profile(step, norm, at.padding, profile, raw=whole and metric == base.metric)
+
+    def _add_profile(self, step: int, norm: BatchNorm, padding: str, profile: Profile, raw: bool) -> None:
         items = {"sensitivity": profile.estimate, **({"low": profile.low, "high": profile.high} if raw else {})}
         for item, values in items.items():
             for i, (layer, value) in enumerate(zip(profile.layers, values.tolist(), strict=True)):
-                self._add(step, norm, measuring.padding, i, layer, measuring.metric, item, 0, value)
+                self._add(step, norm, padding, i, layer, profile.metric, item, 0, value)
         if raw:
             for row in profile.raw().to_dict("records"):
                 place = (row["layer_index"], row["layer"], row["metric"], row["item"], row["index"], row["value"])
-                self._add(step, norm, measuring.padding, *place)
+                self._add(step, norm, padding, *place)
 
     def _add(self, step: int, *values: Any) -> None:
         self.rows.append(dict(zip(COLUMNS[1:], (step, *values), strict=True)))

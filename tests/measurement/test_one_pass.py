@@ -9,7 +9,7 @@ from torch import nn
 
 from pliant._checks import InputError
 from pliant.deform import ThinPlate, warp
-from pliant.measurement import measure
+from pliant.measurement import measure, measure_each
 from pliant.profile import Profile
 
 PLATE = ThinPlate(grid=3, reach=2.0)
@@ -391,3 +391,18 @@ def test_no_block_outlives_its_turn():
 
     measure(small_net(), batches(), PLATE, block=4)
     assert alive == [1, 1, 1, 1]  # the batch that was asked for last, held until the next one comes
+
+
+def test_several_metrics_share_a_pass_and_are_the_numbers_of_each_alone():
+    model, images, seen = small_net(), pictures(20), []
+    model.register_forward_hook(lambda *_: seen.append(1))
+    together = measure_each(model, images, PLATE, metrics=("euclidean", "cosine"), block=8, replicates=50)
+    passes = len(seen)
+    assert list(together) == ["euclidean", "cosine"]
+    for metric, profile in together.items():
+        seen.clear()
+        alone = measure(model, images, PLATE, metric=metric, block=8, replicates=50)
+        assert len(seen) == passes
+        assert profile.metric == profile.protocol["metric"] == metric
+        for name in ("estimate", "low", "high", "distances", "medians"):
+            np.testing.assert_array_equal(getattr(profile, name), getattr(alone, name))

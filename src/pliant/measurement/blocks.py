@@ -1,0 +1,39 @@
+"""Images as they come, in blocks whose pairs share a median."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pliant._checks import require
+
+
+def consecutive(images: Tensor | Iterable[Any], block: int, device: torch.device | None) -> Iterator[Tensor]:
+    """Consecutive blocks of images on `device`, whatever the size of the batches that they come in."""
+    batches = [images] if isinstance(images, Tensor) else images
+    waiting: list[Tensor] = []
+    for item in batches:
+        batch = item if isinstance(item, Tensor) else next(iter(item))
+        require(
+            isinstance(batch, Tensor) and batch.ndim == 4,
+            f"images have the shape (n, c, h, w), got {tuple(batch.shape) if isinstance(batch, Tensor) else batch!r}",
+        )
+        start = 0
+        while start < len(batch):
+            room = block - sum(map(len, waiting))
+            waiting.append(batch[start : start + room])
+            start += room
+            if sum(map(len, waiting)) == block:
+                yield _join(waiting, device)  # not kept here: the block's memory ends with its turn
+    if waiting:
+        yield _join(waiting, device)
+
+
+def _join(waiting: list[Tensor], device: torch.device | None) -> Tensor:
+    """The parts as one tensor on the device; the list is empty afterwards."""
+    parts = list(waiting)
+    waiting.clear()
+    sizes = {tuple(part.shape[1:]) for part in parts}
+    require(len(sizes) == 1, f"images of different sizes, {sorted(sizes)}: bring them to one size first")
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).to(device)

@@ -1,0 +1,259 @@
+"""`measure`: the stability of a model's layers to deformations of its input, in one pass over the images."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pliant import records
+from pliant._checks import InputError, require, unknown
+from pliant.capture import INPUT, Call, capture, kept, select, trace
+from pliant.capture import batch_norm as apply_batch_norm
+from pliant.capture.kept import BatchNorm
+from pliant.deform import Deformation, Field, Padding, ThinPlate, warp
+from pliant.measurement.blocks import consecutive
+from pliant.measurement.tally import Tally
+from pliant.metrics import DISTANCES, geometry
+from pliant.profile import Profile
+from pliant.stats import PairBootstrap
+
+
+def measure(
+    model: nn.Module,
+    images: Tensor | Iterable[Any],
+    deformation: Deformation = ThinPlate(),  # noqa: B008 - frozen
+    layers: str | Sequence[str] = "all",
+    metric: str = "cosine",
+    seed: int = 0,
+    *,
+    draw: int = 0,
+    padding: Padding = "zeros",
+    batch_norm: BatchNorm = "as_is",
+    calibration: Tensor | None = None,
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+    block: int = 128,
+    replicates: int = 1000,
+    level: float = 0.95,
+    refuse_folds: bool = False,
+    on_block: Callable[[int], None] | None = None,
+) -> Profile:
+    """Sensitivity by layer, after Ruderman et al. 2018; see `Profile` for the statistic.
+
+    The images are deformed and fed to the model as given, in eval mode, `block` images and their deformed copies at
+    a time; every layer is reduced inside its hook and dropped. The model comes back as it was, also after an error.
+
+    images: (n, c, h, w), or an iterable of such batches (of a loader's tuples the first item is taken).
+    deformation: the family that each image's own deformation is drawn from, by (seed, position of the image, draw).
+    layers: "all", "blocks" (after batch norm and activation, and each downsampling), "convs", "stages", a glob, a
+        dotted name (raw module output), or a list of names. Layer 0 is always the input.
+    metric: "cosine" or "euclidean".
+    padding: what stands outside an image: "zeros", "border" or "reflection".
+    batch_norm: "as_is"; "untouched", mean 0 and variance 1; or "calibrated", the statistics of `calibration`.
+    calibration: images (m, c, h, w) other than those measured, 512 by convention, fed in one forward pass.
+    preprocess: applied to the images after the deformation, such as a model's normalisation.
+    block: images whose pairs share a median; part of the protocol.
+    replicates, level: of the bootstrap over images, within blocks, percentile interval; without replicates none.
+    refuse_folds: raise `InputError` if a deformation folds, instead of reporting the share.
+    on_block: called with the number of images done so far.
+
+    Floating-point images are cast to the dtype of the model and brought to its device. Raises `InputError` for fewer
+    than 2 images, images of different sizes and unknown names.
+    """
+    each = measure_each(
+        model,
+        images,
+        deformation,
+        layers,
+        (metric,),
+        seed,
+        draw=draw,
+        padding=padding,
+        batch_norm=batch_norm,
+        calibration=calibration,
+        preprocess=preprocess,
+        block=block,
+        replicates=replicates,
+        level=level,
+        refuse_folds=refuse_folds,
+        on_block=on_block,
+    )
+    return each[metric]
+
+
+def measure_each(
+    model: nn.Module,
+    images: Tensor | Iterable[Any],
+    deformation: Deformation = ThinPlate(),  # noqa: B008 - frozen
+    layers: str | Sequence[str] = "all",
+    metrics: Sequence[str] = ("cosine",),
+    seed: int = 0,
+    *,
+    draw: int = 0,
+    padding: Padding = "zeros",
+    batch_norm: BatchNorm = "as_is",
+    calibration: Tensor | None = None,
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+    block: int = 128,
+    replicates: int = 1000,
+    level: float = 0.95,
+    refuse_folds: bool = False,
+    on_block: Callable[[int], None] | None = None,
+) -> dict[str, Profile]:
+    """The profile of each of `metrics`, from one pass over the images; all else as in `measure`."""
+    for metric in metrics:
+        if metric not in DISTANCES:
+            raise unknown("metric", metric, DISTANCES)
+    require(block >= 2, f"block={block}: a block needs at least 2 images")
+    require(replicates >= 0 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
+    model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
+    device, dtype = _home(model)
+
+    def feed(batch: Tensor) -> Tensor:
+        batch = batch if preprocess is None else preprocess(batch)
+        return batch.to(dtype) if dtype is not None and batch.is_floating_point() else batch
+
+    blocks = consecutive(images, block, device)
+    first = next(blocks, None)
+    if first is None or len(first) < 2:
+        raise InputError(f"{0 if first is None else len(first)} images: a median over pairs needs at least 2")
+    shape, size = tuple(first.shape[1:]), (first.shape[2], first.shape[3])
+    field_sums = np.zeros(2)
+    largest, done, number = 0.0, 0, 0
+    with torch.inference_mode(False), kept(model), torch.no_grad():
+        model.eval()
+        apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
+        calls = select(model, trace(model, feed(first[:2])), layers)
+        tallies = [{metric: Tally(DISTANCES[metric], replicates) for metric in metrics} for _ in range(len(calls) + 1)]
+        clean: Tensor | None = first
+        del first
+        # Not `enumerate` nor `chain`: they hold on to what they have given out, and no block may outlive its turn.
+        while clean is not None:
+            require(
+                tuple(clean.shape[1:]) == shape,
+                f"images of different sizes, {shape} and {tuple(clean.shape[1:])}: bring them to one size first",
+            )
+            count = len(clean)
+            field = deformation.sample(range(done, done + count), size, seed, draw, clean.device)
+            folds = field.folds
+            if refuse_folds and bool(folds.any()):
+                raise InputError(_folding(field, done))
+            field_sums += float(folds.sum()), float(field.rms.sum())
+            largest = max(largest, float(field.largest.max()))
+            warped = warp(clean, field, padding)
+            both = feed(torch.cat((clean, warped)))
+            resampling = PairBootstrap(count, replicates, seed, number) if replicates else None
+            del field, clean, warped
+            _hear(model, both, calls, tallies, resampling)
+            del both, resampling  # so that the next block does not meet this one in memory
+            done += count
+            if on_block is not None:
+                on_block(done)
+            clean, number = next(blocks, None), number + 1
+    names = (INPUT, *(call.name for call in calls))
+    protocol = {
+        "deformation": deformation.describe(),
+        "padding": padding,
+        "batch_norm": batch_norm,
+        "calibration": len(calibration) if batch_norm == "calibrated" and calibration is not None else 0,
+        "block": block,
+        "images": done,
+        "image_shape": list(shape),
+        "seed": seed,
+        "draw": draw,
+        "replicates": replicates,
+        "level": level,
+    }
+    provenance = records.provenance(
+        model=type(model).__name__,
+        device=str(device or "cpu"),
+        dtype=str(dtype or "as given").removeprefix("torch."),
+        threads=torch.get_num_threads(),
+        displacement={"rms": float(field_sums[1]) / done, "largest": largest},
+    )
+    return {
+        metric: _profile(
+            {name: of[metric] for name, of in zip(names, tallies, strict=True)},
+            metric,
+            level,
+            float(field_sums[0]) / done,
+            protocol,
+            provenance,
+        )
+        for metric in metrics
+    }
+
+
+def _profile(
+    tallies: Mapping[str, Tally],
+    metric: str,
+    level: float,
+    folds: float,
+    protocol: dict[str, Any],
+    provenance: dict[str, Any],
+) -> Profile:
+    ends = np.array([tally.interval(level) for tally in tallies.values()])
+    return Profile(
+        layers=tuple(tallies),
+        metric=metric,
+        estimate=ends[:, 0],
+        low=ends[:, 1],
+        high=ends[:, 2],
+        undefined={name: tally.undefined for name, tally in tallies.items() if tally.undefined},
+        level=level,
+        distances=np.stack([np.concatenate(tally.distances) for tally in tallies.values()]),
+        medians=np.stack([np.array(tally.medians) for tally in tallies.values()]),
+        folds=folds,
+        protocol={"metric": metric, **protocol},
+        provenance=provenance,
+    )
+
+
+def _hear(
+    model: nn.Module,
+    both: Tensor,
+    calls: Sequence[Call],
+    tallies: Sequence[Mapping[str, Tally]],
+    resampling: PairBootstrap | None,
+) -> None:
+    """Feed a block, clean images first, and let the tallies of each layer hear it."""
+    half = len(both) // 2
+    waiting = dict(zip((call.name for call in calls), tallies[1:], strict=True))
+
+    def heard(name: str, path: str, activation: Tensor) -> None:
+        require(
+            len(activation) == 2 * half,
+            f"layer {name!r} put out {len(activation)} rows for {2 * half} images: it cannot be measured, choose "
+            "another",
+        )
+        reduce(activation, waiting.pop(name))
+
+    def reduce(activation: Tensor, of_layer: Mapping[str, Tally]) -> None:
+        found = geometry(activation[:half], activation[half:])
+        for tally in of_layer.values():
+            tally.hear(found, resampling)
+
+    for of_layer in tallies:
+        for tally in of_layer.values():
+            tally.begin(half)
+    reduce(both, tallies[0])
+    with capture(model, heard, set(waiting)):
+        model(both)
+    require(not waiting, f"layers {sorted(waiting)} did not run on every block: the model's path depends on its input")
+
+
+def _home(model: nn.Module) -> tuple[torch.device | None, torch.dtype | None]:
+    """Device and floating dtype of the model's parameters; None for a model without any."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return parameter.device, parameter.dtype
+    return None, None
+
+
+def _folding(field: Field, offset: int) -> str:
+    worst = int(field.folds.argmax())
+    return (
+        f"the deformation of image {offset + worst} folds at {float(field.folds[worst]):.1%} of its pixels: lower the "
+        "reach or the grid, or allow folds"
+    )
