@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pliant._checks import InputError
     from pliant.deform import Deformation, Field, ThinPlate, warp
-    from pliant.measurement import measure
+    from pliant.measurement import measure, measure_each
     from pliant.profile import Profile
     from pliant.stats import Interval
 
@@ -28,10 +28,11 @@ _HOMES = {
     "Profile": "pliant.profile",
     "ThinPlate": "pliant.deform",
     "measure": "pliant.measurement",
+    "measure_each": "pliant.measurement",
     "warp": "pliant.deform",
 }
 
-__all__ = ["Deformation", "Field", "InputError", "Interval", "Profile", "ThinPlate", "measure", "warp"]
+__all__ = ["Deformation", "Field", "InputError", "Interval", "Profile", "ThinPlate", "measure", "measure_each", "warp"]
 
 
 def __getattr__(name: str) -> Any:

@@ -152,9 +152,9 @@ def check_comparable(folder: Path | str, found: dict[str, dict[str, Any]], keys:
         for key in keys:
             ours, theirs = _comparable(found[first]).get(key), _comparable(found[name]).get(key)
             if ours != theirs:
+                remedy = "measure both on the same images" if key == "data digest" else "keep one folder for each plan"
                 raise InputError(
-                    f"{folder} mixes runs of different {key}s, {first} of {ours!r} and {name} of {theirs!r}: "
-                    "keep one folder for each plan"
+                    f"{folder} mixes runs of different {key}s, {first} of {ours!r} and {name} of {theirs!r}: {remedy}"
                 )
 
 

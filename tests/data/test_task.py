@@ -101,3 +101,16 @@ def test_photographs_are_measured_and_calibrated_on_apart():
 def test_photographs_have_no_training_set_to_standardise_by():
     with pytest.raises(InputError, match="^preprocessing='dataset' of photographs: there is no training set"):
         examples(Task("labels", "photographs", 4, preprocessing="dataset"), 0)
+
+
+@pytest.mark.parametrize("kind", ["labels", "random_labels", "random_images", "shuffled_pixels"])
+@pytest.mark.parametrize("preprocessing", ["image", "unit"])
+def test_nets_of_all_tasks_are_measured_on_the_same_real_images(kind, preprocessing, digits):
+    real = examples(Task("labels", "digits", 40, preprocessing=preprocessing), 0, lambda name: digits)
+    found = examples(Task(kind, "digits", 40, preprocessing=preprocessing), 0, lambda name: digits)
+    assert torch.equal(found.probe, real.test)
+
+
+def test_templates_are_measured_on_their_deformations(digits):
+    found = drawn("templates", data=digits, reach=2.0)
+    assert torch.equal(found.probe, found.test)

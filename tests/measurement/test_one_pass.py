@@ -406,3 +406,10 @@ def test_several_metrics_share_a_pass_and_are_the_numbers_of_each_alone():
         assert profile.metric == profile.protocol["metric"] == metric
         for name in ("estimate", "low", "high", "distances", "medians"):
             np.testing.assert_array_equal(getattr(profile, name), getattr(alone, name))
+
+
+@pytest.mark.parametrize("metrics", ["cosine", ()])
+def test_metrics_come_in_a_sequence(metrics):
+    with pytest.raises(InputError) as error:
+        measure_each(small_net(), pictures(4), PLATE, metrics=metrics)
+    assert str(error.value) == f"metrics={metrics!r}: one or more names in a sequence, such as ('cosine',)"

@@ -104,3 +104,13 @@ def test_a_zero_representation_has_no_direction():
     assert Cosine().paired(found).isnan().tolist() == [False, True, False]
     assert Cosine().pairs(found).isnan().tolist() == [True, False, True]
     assert not Euclidean().pairs(found).isnan().any()
+
+
+@pytest.mark.parametrize(("n", "width"), [(9, 40_000), (32, 100_003), (33, 1000), (128, 20_000)])
+def test_equal_representations_are_0_apart_wherever_they_stand(n, width):
+    few = torch.randn(3, width, generator=torch.Generator().manual_seed(0))
+    which = torch.arange(n) % 3  # the first is not among those compared alone: its differences are 0 anyway
+    found = geometry(few[which], few[which])
+    equal = which[:, None] == which[None, :]
+    assert not found.apart[equal].any()
+    assert (found.apart[~equal] > 1.5 * width).all()

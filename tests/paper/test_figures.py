@@ -208,8 +208,8 @@ def test_nets_that_did_not_fit_their_labels_are_dotted_and_named(figure_of):
         assert {net: line(ax, net).get_linestyle() for net in NETS} == {
             net: ":" if net == "strided" else "-" for net in NETS
         }
-        assert "dotted: 1 of 15 runs did not fit their labels (strided convolution)" in words(figure)
-    assert "did not fit" not in words(figure_of("4b"))
+        assert "dotted: 1 of 15 runs did not learn their task (strided convolution)" in words(figure)
+    assert "did not learn" not in words(figure_of("4b"))
 
 
 def test_the_caption_says_the_seeds_and_where_the_numbers_come_from(figure_of):

@@ -12,7 +12,6 @@ from pliant.paper.look import NETS
 from pliant.paper.results import Results
 from pliant.report.spreads import spreads
 from pliant.report.verdicts import headline
-from pliant.stats import student
 
 
 def sensitivity(moment):
@@ -87,13 +86,12 @@ def test_the_spread_over_images_stands_beside_that_over_seeds(folder, page):
         (look.title, moment) for look in NETS.values() for moment in ("before training", "after training")
     ]
     for row in rows:
-        assert row.images == pytest.approx(fake_study.IMAGES)
-        assert (row.n, row.runs) == (results.plan.cells[-1].measuring.images, 2)
+        assert row.over_images == pytest.approx(fake_study.IMAGES)
+        assert (row.images, row.runs) == (results.plan.cells[-1].measuring.images, 2)
     name = next(iter(NETS))
     after = results.sensitivity(
         task="labels", choice="reference", downsampling=name, batch_norm="as_is", metric="cosine", padding="zeros"
     )
-    by_layer = [student(of.to_numpy()) for _, of in after.groupby("layer_index")["value"]]
-    expected = np.median([(found.high - found.low) / 2 / found.estimate for found in by_layer])
-    assert rows[1].seeds == pytest.approx(expected)
+    by_layer = [of.to_numpy() for layer, of in after.groupby("layer_index")["value"] if layer != 0]
+    assert rows[1].over_seeds == pytest.approx(np.median([2 * of.std(ddof=1) / of.mean() for of in by_layer]))
     assert 'id="spreads"' in page

@@ -1,5 +1,7 @@
 """One cell from plan to record, on the embedded digits; and killed on the way."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from pliant import records
 from pliant.data import load
 from pliant.plan import Cell, Measuring, Net, Task, Training
-from pliant.run.cell import carry_out, moments
+from pliant.run.cell import carry_out, learned, moments
 from pliant.run.rows import COLUMNS
 from pliant.training import checkpoint
 
@@ -46,10 +48,32 @@ def test_it_leaves_a_record_its_numbers_and_its_weights(folder):
     assert record["status"] == "done"
     assert record["cell"] == CELL.identity
     assert record["steps"] == 12
-    assert record["fitted"] is (record["accuracy"]["train"] >= 0.2)  # twice as good as chance
+    assert record["provenance"]["images"] == 32
     assert record["provenance"]["threads"] == 1
     assert record["provenance"]["data"] == load("digits").digest
     assert len(record["history"]) == 3
+
+
+def test_what_a_net_must_tell_to_have_learned_depends_on_the_labels():
+    assert learned(torch.arange(10)) == pytest.approx(0.1 + 0.1 * 0.9)
+    assert learned(torch.tensor([0, 1])) == pytest.approx(0.55)
+    assert learned(torch.tensor([0, 1, 1, 1])) == pytest.approx(0.775)
+    assert learned(torch.zeros(5, dtype=torch.int64)) == 1.0
+
+
+def test_random_labels_have_to_be_memorised_and_true_ones_learned(tmp_path):
+    found = {}
+    for kind, rate in (("random_labels", 0.1), ("labels", 0.1), ("labels", 1e-9)):
+        training = Training(epochs=4, batch_size=16, peak_rate=rate, precision="fp32")
+        cell = replace(CELL, task=Task(kind, "digits", 256), training=training, moments=2)
+        carry_out(cell, tmp_path / cell.name, threads=1)
+        record = records.read_json(tmp_path / cell.name / "record.json")
+        found[kind, rate] = record["fitted"], record["accuracy"]["train"]
+    assert not found["random_labels", 0.1][0]
+    assert found["random_labels", 0.1][1] < 0.95
+    assert found["labels", 0.1][0]
+    assert found["labels", 0.1][1] < 0.95  # what is enough here would not be for random labels
+    assert not found["labels", 1e-9][0]
 
 
 def test_every_protocol_is_measured_at_the_ends_and_calibrated_batch_norm_at_every_step(folder):

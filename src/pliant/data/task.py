@@ -24,12 +24,17 @@ _TESTED = 1 << 32
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Float images as the nets see them, and labels; `train` to learn from, `test` to measure and test on."""
+    """Float images as the nets see them, and labels: `train` to learn from, `test` to tell the accuracy on.
+
+    probe: what sensitivity is measured on: real test images, so that nets compare whatever they have learned from; of
+    templates, their deformations.
+    """
 
     train: Float32[Tensor, "train c h w"]
     train_labels: Int64[Tensor, " train"]
     test: Float32[Tensor, "test c h w"]
     test_labels: Int64[Tensor, " test"]
+    probe: Float32[Tensor, "probe c h w"]
     classes: int
 
 
@@ -45,9 +50,12 @@ def examples(task: Task, seed: int, read: Callable[[str], Dataset] = load) -> Ex
     """
     if task.data == "photographs":
         return _photographs(task)
-    chosen = KINDS[task.kind](read(task.data), task, seed)
+    data = read(task.data)
+    chosen = KINDS[task.kind](data, task, seed)
     train, test = _prepared(chosen, task.preprocessing)
-    return Examples(train, chosen.train_labels, test, chosen.test_labels, len(chosen.classes))
+    real = replace(chosen, test_images=data.test_images)
+    probe = test if task.kind == "templates" else _prepared(real, task.preprocessing)[1]
+    return Examples(train, chosen.train_labels, test, chosen.test_labels, probe, len(chosen.classes))
 
 
 def templates(data: Dataset) -> UInt8[Tensor, "classes c h w"]:
@@ -142,7 +150,7 @@ def _photographs(task: Task) -> Examples:
     crops = photographs(224, 2 * count)
     images = standardise(crops) if task.preprocessing == "image" else crops.float() / 255
     none = torch.zeros(count, dtype=torch.int64)
-    return Examples(images[count:], none, images[:count], none, 1000)
+    return Examples(images[count:], none, images[:count], none, images[:count], 1000)
 
 
 KINDS: dict[str, Callable[[Dataset, Task, int], Dataset]] = {

@@ -1,6 +1,9 @@
 """Images as they come, in blocks whose pairs share a median."""
 
-from collections.abc import Iterable, Iterator
+import ctypes
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,3 +40,18 @@ def _join(waiting: list[Tensor], device: torch.device | None) -> Tensor:
     sizes = {tuple(part.shape[1:]) for part in parts}
     require(len(sizes) == 1, f"images of different sizes, {sorted(sizes)}: bring them to one size first")
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).to(device)
+
+
+def give_back() -> None:
+    """Give the memory that a block has freed back to the system.
+
+    glibc keeps what lies below anything still in use, such as a few numbers made amid large activations; without this
+    the peak would grow from block to block by what happens to be kept.
+    """
+    _trim()(0)
+
+
+@cache
+def _trim() -> Callable[[int], int]:
+    """glibc's `malloc_trim`, which returns whether there was anything; elsewhere `bool`, which does nothing."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", bool) if sys.platform == "linux" else bool

@@ -13,7 +13,7 @@ from pliant.capture import INPUT, Call, capture, kept, select, trace
 from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Field, Padding, ThinPlate, warp
-from pliant.measurement.blocks import consecutive
+from pliant.measurement.blocks import consecutive, give_back
 from pliant.measurement.tally import Tally
 from pliant.metrics import DISTANCES, geometry
 from pliant.profile import Profile
@@ -102,6 +102,10 @@ def measure_each(
     on_block: Callable[[int], None] | None = None,
 ) -> dict[str, Profile]:
     """The profile of each of `metrics`, from one pass over the images; all else as in `measure`."""
+    require(
+        bool(metrics) and not isinstance(metrics, str),
+        f"metrics={metrics!r}: one or more names in a sequence, such as ('cosine',)",
+    )
     for metric in metrics:
         if metric not in DISTANCES:
             raise unknown("metric", metric, DISTANCES)
@@ -147,6 +151,7 @@ def measure_each(
             del field, clean, warped
             _hear(model, both, calls, tallies, resampling)
             del both, resampling  # so that the next block does not meet this one in memory
+            give_back()
             done += count
             if on_block is not None:
                 on_block(done)

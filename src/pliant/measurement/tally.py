@@ -21,11 +21,7 @@ class Tally:
         self._sum = self._divisor = 0.0
 
     def begin(self, n: int) -> None:
-        """Make room for a block of `n` images.
-
-        Before the forward pass: a few numbers that are made amid large activations and outlive them would keep the
-        heap from shrinking behind them, and the memory would grow with the blocks.
-        """
+        """Make room for a block of `n` images, before large activations come: what outlives them lies below them."""
         self.distances.append(np.empty(n))
 
     def hear(self, block: Geometry, resampling: PairBootstrap | None) -> None:

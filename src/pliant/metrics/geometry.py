@@ -10,6 +10,8 @@ from torch import Tensor
 _SLICE_NUMBERS = {"cpu": 1 << 21}
 _SLICE_NUMBERS_ELSEWHERE = 1 << 25
 _PARTS = 4
+_ROUNDING = 2.0**-20
+"""Products in float32 say nothing of gaps below this share of the squared lengths, as of equal representations."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
 
     Goes once through the activations in slices, sums within a slice in float32 and over slices in float64, and needs
     memory for one slice only. Inner products are taken after subtracting the first representation: gaps that are
-    small beside the lengths keep their precision, and equal representations are exactly 0 apart.
+    small beside the lengths keep their precision. Gaps within the rounding are 0, so that equal representations are.
     """
     x, y = _rows(clean), _rows(deformed)
     n, width = x.shape
@@ -50,7 +52,8 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
     lengths = x.new_zeros((3, n), dtype=torch.float64)
     upper = x.new_zeros((half, n), dtype=torch.float64)
     lower = x.new_zeros((n - half, n - half), dtype=torch.float64)
-    step = max(1, _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // n)
+    step = _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // n
+    step = max(1, step - step % _PARTS)
     # One piece of memory for all differences: asking for a new one each time costs as much as filling it.
     scratch = torch.empty(n * min(step, width), dtype=torch.float32, device=x.device)
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
@@ -69,7 +72,9 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
             lower += (anchored[:, half:] @ anchored[:, half:].mT).sum(0, dtype=torch.float64)
     products = torch.cat((upper, torch.cat((upper[:, half:].T, lower), dim=1)))
     squares = products.diagonal()
-    apart = (squares[:, None] + squares[None, :] - 2 * products).clamp_min_(0).fill_diagonal_(0)
+    sums = squares[:, None] + squares[None, :]
+    apart = sums - 2 * products
+    apart = apart.masked_fill_(apart <= _ROUNDING * sums, 0).fill_diagonal_(0)  # a NaN is not below anything
     return Geometry(lengths[0], lengths[1], lengths[2], apart)
 
 

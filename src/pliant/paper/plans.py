@@ -123,7 +123,7 @@ def _cells(scale: Scale, data: str, templates: str, figures: set[str], seed: int
             net = Net(downsampling, width=scale.width)
             cell = Cell(Task("labels", data, scale.limit), net, training, seed=seed)
             yield cell
-            if figures & {"2d", "4b"}:
+            if figures & {"2d", "4b", "course"}:
                 for name, change in CHOICES.items():
                     yield replace(change(cell), choice=name)
     memory = replace(training, epochs=scale.memory_epochs, weight_decay=0.0)
@@ -132,8 +132,9 @@ def _cells(scale: Scale, data: str, templates: str, figures: set[str], seed: int
             net = Net(downsampling, width=scale.width)
             random = Cell(Task("random_labels", data, scale.memorised), net, memory, seed=seed)
             yield random
-            yield replace(random, task=replace(random.task, kind="labels"), choice=MEMORISING, moments=2)
-        for kind in ("random_images", "shuffled_pixels"):
+            if "5b" in figures:
+                yield replace(random, task=replace(random.task, kind="labels"), choice=MEMORISING, moments=2)
+        for kind in ("random_images", "shuffled_pixels") if "5b" in figures else ():
             for downsampling in CONTROLS:
                 net = Net(downsampling, width=scale.width)
                 chosen = memory if kind == "random_images" else training

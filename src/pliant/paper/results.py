@@ -75,7 +75,7 @@ class Results:
         return self._rows({"metric": "accuracy", **chosen})
 
     def fitted(self, run: str) -> bool:
-        """Whether the run reached the training accuracy that its task asks for; true for tasks that ask for none."""
+        """Whether the run reached the training accuracy that its task asks for; true for nets that are not trained."""
         return bool(self.records[run].get("fitted", True))
 
     def _rows(self, chosen: dict[str, Any]) -> pd.DataFrame:

@@ -9,13 +9,13 @@ contributes is its own ln ratio in that direction: 0 on average where there is n
 large as the difference, directions are mistaken and the size falls short of the true one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
 
-from pliant.paper.plans import CONTROLS, IMAGENET, MEMORISING, SIGMAS, SMOOTHED, STRENGTHS, TEMPLATES
+from pliant.paper.plans import IMAGENET, MEMORISING, SIGMAS, SMOOTHED, STRENGTHS, TEMPLATES
 from pliant.paper.replicate import Absent, Replicate, mean_over_layers
 from pliant.plan import DOWNSAMPLING
 
@@ -99,30 +99,16 @@ def spread_after(at: Replicate) -> float:
     return _mean(_spread(at.after(DOWNSAMPLING, FROM_DOWNSAMPLING)))
 
 
-def difference_of_tasks(at: Replicate) -> float:
-    """After training: ln(random / real labels) in the direction of the other seeds, mean over nets and layers."""
+def difference_of_tasks(
+    at: Replicate, task: str = "random_labels", choice: str = MEMORISING, nets: Sequence[str] = DOWNSAMPLING
+) -> float:
+    """After training: ln(task / real labels) in the direction of the other seeds, mean over nets and layers.
 
-    def difference(of: Replicate) -> Float[np.ndarray, "nets layers"]:
-        real = of.after(DOWNSAMPLING, BEHIND_INPUT, choice=MEMORISING)
-        return np.log(of.after(DOWNSAMPLING, BEHIND_INPUT, "random_labels") / real)
-
-    return _size(at, difference)
-
-
-def difference_of_images(at: Replicate, task: str, choice: str = "") -> float:
-    """ln(after / before) on the images of `task` over that on real ones, in the direction of the other seeds, mean over
-    the nets that were trained on both and the layers behind the input.
-
-    What training does, and not where it ends: other images are other deformed images too, also for the untrained net.
-    choice: of the training on real images.
+    choice: of the training on real labels.
     """
 
     def difference(of: Replicate) -> Float[np.ndarray, "nets layers"]:
-        changes = [
-            np.log(of.after(CONTROLS, BEHIND_INPUT, *on) / of.before(CONTROLS, BEHIND_INPUT, *on, learned=True))
-            for on in ((task,), ("labels", choice))
-        ]
-        return changes[0] - changes[1]
+        return np.log(of.after(nets, BEHIND_INPUT, task) / of.after(nets, BEHIND_INPUT, choice=choice))
 
     return _size(at, difference)
 

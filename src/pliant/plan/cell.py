@@ -74,11 +74,11 @@ class Cell:
     """One net on one task: measured before training, at steps on a logarithmic grid, and at the end.
 
     training: None for a net that is measured as it was drawn.
-    measuring: the reference protocol; at the two ends every other of `metrics` x `paddings` is measured too, and
-        before training each under both batch-norm protocols.
+    measuring: the reference protocol; at the two ends every other of `metrics` x `paddings` is measured too. Batch norm
+        is calibrated at every step, besides untouched before training and as it is after it.
     moments: about how many steps of the training are measured, the two ends included.
-    choice: the name of the protocol of training that the cell belongs to; "reference" but for the cells in which one
-        choice differs.
+    choice: the name of the protocol of training that the cell belongs to; "reference" but for the cells in which a
+        choice differs, or that are trained otherwise to be compared with.
     seed: of initial weights, random labels and images, order of batches, deformations.
     """
 

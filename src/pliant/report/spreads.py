@@ -1,4 +1,4 @@
-"""Two sources of spread, side by side: how far sensitivity differs between images, and between seeds."""
+"""Two sources of spread, side by side: how far one net's sensitivity depends on the images, and on the seed."""
 
 from dataclasses import dataclass
 
@@ -7,59 +7,61 @@ import numpy as np
 from pliant.paper.look import NETS
 from pliant.paper.plans import REFERENCE
 from pliant.paper.results import Results
-from pliant.stats import student
 
 _MOMENTS = (("before training", "calibrated", False), ("after training", "as_is", True))
+_ITEMS = ["sensitivity", "low", "high"]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Half the width of the 95% intervals of a net's sensitivity, as shares of it: the median over its layers.
+    """What the sensitivity of one net may differ by, as shares of it: medians over the layers behind the input.
 
-    images: of the bootstrap over the images of one seed, `n` of them, mean over seeds. seeds: of Student's t over
-    `runs` nets; NaN for one.
+    over_images: half the width of the bootstrap interval over its `images`, mean over the runs. over_seeds: two
+    standard deviations between the `runs`; NaN for one.
     """
 
     net: str
     moment: str
-    images: float
-    n: int
-    seeds: float
+    over_images: float
+    images: int
+    over_seeds: float
     runs: int
 
 
 def spreads(results: Results) -> list[Spread]:
     """One row for each net on true labels, before and after training, under the reference protocol."""
-    measured = {cell.name: cell.measuring.images for cell in results.plan.cells}
+    planned = {cell.name: cell.measuring.images for cell in results.plan.cells}
     table = results.table
+    learned = [run for run in results.records if results.fitted(run)]
     rows = table.loc[
-        table["item"].isin(("sensitivity", "low", "high"))
+        table["item"].isin(_ITEMS)
+        & table["run"].isin(learned)
         & (table["task"] == "labels")
         & (table["choice"] == REFERENCE)
         & table["trained"]
+        & (table["layer_index"] > 0)
     ]
     found = []
     for net, look in NETS.items():
         for moment, batch_norm, last in _MOMENTS:
             at = rows["last"] if last else rows["step"] == 0
             part = rows.loc[at & (rows["downsampling"] == net) & (rows["batch_norm"] == batch_norm)]
-            wide = part.pivot_table(index=["run", "layer_index", "metric", "padding"], columns="item", values="value")
-            if not {"sensitivity", "low", "high"} <= set(wide.columns):
+            ends = part.loc[part["item"] != "sensitivity"]  # the reference alone has them
+            part = part.merge(ends[["metric", "padding"]].drop_duplicates())
+            if part.empty:
                 continue
-            wide = wide.dropna().loc[lambda of: of["sensitivity"] > 0]  # the reference alone has ends
-            if wide.empty:
-                continue
-            relative = ((wide["high"] - wide["low"]) / 2 / wide["sensitivity"]).groupby("layer_index").mean()
-            by_layer = [of.to_numpy() for _, of in wide["sensitivity"].groupby("layer_index")]
-            over_seeds = [(student(of).high - student(of).low) / 2 / of.mean() for of in by_layer]
-            runs = list(dict.fromkeys(wide.index.get_level_values("run")))
+            value, low, high = (
+                part.loc[part["item"] == item].pivot(index="layer_index", columns="run", values="value").dropna()
+                for item in _ITEMS
+            )
+            runs = list(value.columns)
             found.append(
                 Spread(
                     look.title,
                     moment,
-                    float(relative.median()),
-                    min(measured[run] for run in runs),
-                    float(np.median(over_seeds)),
+                    float(((high - low) / 2 / value).mean(axis=1).median()),
+                    min(results.records[run]["provenance"].get("images", planned[run]) for run in runs),
+                    float((2 * value.std(axis=1, ddof=1) / value.mean(axis=1)).median()) if len(runs) > 1 else np.nan,
                     len(runs),
                 )
             )

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from pliant import records
 from pliant.capture import batch_norm, kept
 from pliant.capture.kept import BatchNorm
 from pliant.data import Dataset, Examples, examples, load
@@ -23,13 +24,12 @@ from pliant.profile import Profile
 from pliant.run.rows import COLUMNS, write_cell
 from pliant.training import Checkpoint, History, Progress, accuracy, save_weights, train
 
-FITTED = 0.95
-"""Share of the training images that a net must tell right before it counts as having memorised them. Of a task that
-can be learned otherwise it must tell twice as many as by chance, or it has learned nothing.
-"""
+MEMORISED = 0.95
+"""Share of the training images that a net must tell right where only memory can tell them."""
+LEARNED = 0.1
+"""Share of what chance leaves over that it must tell right in any task, or it has learned nothing."""
 _FAMILIES = {"cifar": cifar_net, "imagenet": imagenet_net}
 _TESTED = 2_000  # images to tell the accuracy on
-_REPLICATES = 1_000
 _CHECKPOINT = "checkpoint.safetensors"
 
 Tell = Callable[[str, float], None]
@@ -57,7 +57,7 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
         trained, before = _train(cell, net, images, ledger, folder / _CHECKPOINT, steps, tell, start)
         history, precision, start = trained.to_json(), trained.precision, start - before
         hits = {"train": ledger.accuracy(steps, "train"), "test": ledger.accuracy(steps, "test")}
-        fitted = hits["train"] >= (FITTED if memorises(cell.task) else 2 / images.classes)
+        fitted = hits["train"] >= (MEMORISED if memorises(cell.task) else learned(images.train_labels))
         save_weights(net, folder / "weights.safetensors")
     table = pd.DataFrame(ledger.rows).assign(run=cell.name)
     write_cell(
@@ -73,7 +73,8 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
         device=str(device),
         threads=threads,
         seed=cell.seed,
-        data=None if cell.task.data == "photographs" else _read(cell.task.data).digest,
+        images=len(images.probe[: cell.measuring.images]),
+        data=_digest(cell.task),
     )
     (folder / _CHECKPOINT).unlink(missing_ok=True)
 
@@ -81,6 +82,12 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
 def memorises(task: Task) -> bool:
     """Whether only memory can tell the images of a task."""
     return task.kind in ("random_labels", "random_images")
+
+
+def learned(labels: Tensor) -> float:
+    """The accuracy at which a net has learned something of `labels` (n,); chance is the share of the commonest."""
+    chance = float(labels.bincount().max()) / len(labels)
+    return chance + LEARNED * (1 - chance)
 
 
 def moments(steps: int, count: int) -> list[int]:
@@ -135,14 +142,15 @@ class _Measured:
             whole = raw and at == base
             profiles = measure_each(
                 self.net,
-                self.images.test[: base.images],
+                self.images.probe[: base.images],
                 ThinPlate(base.grid, base.reach),
                 layers="blocks",
                 metrics=cell.metrics if every else (base.metric,),
                 seed=cell.seed,
                 padding=at.padding,
                 block=base.block,
-                replicates=_REPLICATES if whole else 0,  # what claims compare are nets, over seeds
+                replicates=base.replicates if whole else 0,  # what claims compare are nets, over seeds
+                level=base.level,
             )
             for metric, profile in profiles.items():
                 self._add_profile(step, norm, at.padding, profile, raw=whole and metric == base.metric)
@@ -169,7 +177,13 @@ def _train(
     Returns how it went, and the seconds that were spent before `start`.
     """
     assert cell.training is not None
-    making = {"cell": cell.identity, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    making = {
+        "schema": records.SCHEMA,
+        "cell": cell.identity,
+        "data": _digest(cell.task),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
     resume, beside, before = None, {}, 0.0
     if path.exists():
         resume, beside = Checkpoint.load(path)
@@ -210,6 +224,11 @@ def _examples(task: Task, seed: int) -> Examples:
 @lru_cache(maxsize=2)
 def _read(name: str) -> Dataset:
     return load(name)
+
+
+def _digest(task: Task) -> str | None:
+    """Of the data set's images; the embedded photographs have none, they come with the code."""
+    return None if task.data == "photographs" else _read(task.data).digest
 
 
 def _net(cell: Cell, images: Examples) -> nn.Module:

@@ -42,11 +42,11 @@ class Ray:
         try:
             gpus = self.gpus if ray.cluster_resources().get("GPU") else 0
             remote = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_carried_out)
-            line = ray.remote(num_cpus=0)(_Line).remote()
+            line = ray.remote(num_cpus=0, max_restarts=-1)(_Line).remote()
             waiting: dict[Any, Cell] = {remote.remote(cell.to_json(), threads, line): cell for cell in cells}
             while waiting:
                 done = ray.wait(list(waiting), num_returns=len(waiting), timeout=_EVERY)[0]
-                told = ray.get(line.told.remote())
+                told = _told(ray, line)
                 yield from (Event(cell, *told[cell.name]) for cell in waiting.values() if cell.name in told)
                 for one in done:
                     yield _end(ray, one, waiting.pop(one), folder)
@@ -68,6 +68,13 @@ class _Line:
         """The last word of each cell since the last time."""
         told, self._last = self._last, {}
         return told
+
+
+def _told(ray: Any, line: Any) -> dict[str, tuple[str, float]]:
+    try:
+        return ray.get(line.told.remote())
+    except ray.exceptions.RayError:  # lost with its machine, and started elsewhere: the work itself goes on
+        return {}
 
 
 def _end(ray: Any, done: Any, cell: Cell, folder: Path) -> Event:

@@ -91,7 +91,7 @@ def _not_fitted(unfitted: Mapping[str, int], runs: int) -> str:
     if not unfitted:
         return ""
     which = f" ({', '.join(unfitted)})" if len(unfitted) <= 2 else ""
-    return f"dotted: {sum(unfitted.values())} of {runs} runs did not fit their labels{which}"
+    return f"dotted: {sum(unfitted.values())} of {runs} runs did not learn their task{which}"
 
 
 def rows_of(results: Results, quantity: str, chosen: Mapping[str, Any]) -> pd.DataFrame:
