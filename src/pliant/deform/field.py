@@ -39,7 +39,7 @@ class Field:
     @property
     def length(self) -> Float[Tensor, "n h w"]:
         """Length of the displacement vector at each pixel, pixels."""
-        return torch.linalg.vector_norm(self.displacement, dim=1)
+        return torch.hypot(self.displacement[:, 0], self.displacement[:, 1])
 
     @property
     def rms(self) -> Float[Tensor, " n"]:

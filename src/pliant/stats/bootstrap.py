@@ -1,13 +1,11 @@
 """Bootstrap over images where the statistic holds a median over pairs of images."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt
+from jaxtyping import Float, Int
 
 _MOST_UNDEFINED = 0.01
-_STEPS = 12
 
 
 class PairBootstrap:
@@ -21,13 +19,14 @@ class PairBootstrap:
     def __init__(self, n: int, replicates: int, seed: int, block: int = 0):
         generator = np.random.Generator(np.random.Philox(key=np.array([seed, block], dtype=np.uint64)))
         drawn = generator.integers(0, n, (replicates, n)) + n * np.arange(replicates)[:, None]
-        # All pairs of a replicate together stand in it fewer than n * n / 2 times: the narrowest types that hold this.
-        most = n * n // 2
-        self.counts = np.bincount(drawn.ravel(), minlength=n * replicates).reshape(replicates, n)
-        self.counts = self.counts.astype(np.float32 if most < 1 << 24 else np.float64)
-        self._of_image = np.ascontiguousarray(self.counts.T).astype(np.min_scalar_type(most))
-        self._first, self._second = np.triu_indices(n, k=1)
-        self._totals = self._standing(np.ones(len(self._first), dtype=bool))
+        # All pairs of a replicate together stand in it fewer than n * n / 2 times: the narrowest type that holds this.
+        counts = np.bincount(drawn.ravel(), minlength=n * replicates).astype(np.min_scalar_type(n * n // 2))
+        self.counts = counts.reshape(replicates, n)
+        first, second = np.triu_indices(n, k=1)
+        of_image = np.ascontiguousarray(self.counts.T)
+        # Pairs run along the first axis, so that putting them in order moves whole rows.
+        self._pair_counts = of_image[first] * of_image[second]
+        self._totals = self._pair_counts.sum(axis=0, dtype=np.int64)
 
     def sums(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " replicates"]:
         """The sum of `values` (one an image) over the images of each replicate."""
@@ -39,51 +38,34 @@ class PairBootstrap:
         NaN where a replicate holds copies of a single image only, and so no pair.
         """
         order = np.argsort(distances, kind="stable")
-        ordered, position = distances[order], np.argsort(order)
-        ranks = (self._totals - 1).clip(min=0) // 2, self._totals // 2
-        # The medians of all replicates lie near the middle: products of matrices tell how many pairs stand below and
-        # above a stretch that holds them all, and only its pairs are looked at one by one.
-        middle, step = len(order) // 2, max(1, len(order) // _STEPS)
-        start, stop = max(0, middle - step), min(len(order), middle + step)
-        while ((below := self._standing(position < start)) > ranks[0]).any():
-            start = max(0, start - step)
-        while stop < len(order) and (self._standing(position < stop) <= ranks[1]).any():
-            stop = min(len(order), stop + step)
-        between = order[start:stop]
-        counts = self._of_image[self._first[between]] * self._of_image[self._second[between]]
-        lower, upper = (ordered[start + place] for place in _places(counts, below, ranks))
+        ordered = distances[order]
+        # Sums over stretches of pairs find the stretch that holds the median; only that one is then looked through.
+        stretch = max(1, int(np.sqrt(len(order))))
+        in_order = self._pair_counts[order]
+        sums = [in_order[a : a + stretch].sum(axis=0, dtype=in_order.dtype) for a in range(0, len(order), stretch)]
+        reached = np.cumsum(sums, axis=0, dtype=np.int64)
+        lower = self._locate((self._totals - 1) // 2, order, reached, stretch)
+        upper = self._locate(self._totals // 2, order, reached, stretch)
         with np.errstate(invalid="ignore"):
-            return np.where(self._totals > 0, (lower + upper) / 2, np.nan)
+            return np.where(self._totals > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)
 
-    def _standing(self, chosen: Bool[np.ndarray, " pairs"]) -> Int[np.ndarray, " replicates"]:
-        """How often the chosen pairs, together, stand in each replicate."""
-        n = self.counts.shape[1]
-        among = np.zeros((n, n), self.counts.dtype)
-        among[self._first, self._second] = chosen
-        return np.einsum("ri,ri->r", self.counts @ among, self.counts).astype(np.int64)
-
-
-def _places(
-    counts: UInt[np.ndarray, "pairs replicates"],
-    below: Int[np.ndarray, " replicates"],
-    ranks: Sequence[Int[np.ndarray, " replicates"]],
-) -> list[Int[np.ndarray, " replicates"]]:
-    """The row of the pair of each rank in each replicate, where `below` pairs stand before the first row."""
-    # Sums over stretches of rows find the stretch that holds the pair; only that one is then looked through.
-    stretch = max(1, int(np.sqrt(len(counts))))
-    sums = [counts[a : a + stretch].sum(axis=0, dtype=counts.dtype) for a in range(0, len(counts), stretch)]
-    reached = below + np.cumsum(sums, axis=0, dtype=np.int64)
-    replicate = np.arange(len(below))
-    places = []
-    for rank in ranks:
+    def _locate(
+        self,
+        rank: Int[np.ndarray, " replicates"],
+        order: Int[np.ndarray, " pairs"],
+        reached: Int[np.ndarray, "stretches replicates"],
+        stretch: int,
+    ) -> Int[np.ndarray, " replicates"]:
+        """Position, among the ordered pairs, of the pair of the given rank in each replicate."""
+        replicate = np.arange(len(rank))
         found = (reached <= rank).sum(axis=0).clip(max=len(reached) - 1)
-        before = np.where(found > 0, reached[found - 1, replicate], below)
-        rows = found[:, None] * stretch + np.arange(stretch)
-        inside = rows < len(counts)
-        standing = np.where(inside, counts[rows.clip(max=len(counts) - 1), replicate[:, None]], 0)
-        passed = before[:, None] + standing.cumsum(axis=1, dtype=np.int64) <= rank[:, None]
-        places.append((found * stretch + passed.sum(axis=1)).clip(max=len(counts) - 1))
-    return places
+        before = np.where(found > 0, reached[found - 1, replicate], 0)
+        position = found[:, None] * stretch + np.arange(stretch)
+        inside = position < len(order)
+        position = position.clip(max=len(order) - 1)
+        counts = np.where(inside, self._pair_counts[order[position], replicate[:, None]], 0)
+        passed = before[:, None] + counts.cumsum(axis=1, dtype=np.int64) <= rank[:, None]
+        return (found * stretch + passed.sum(axis=1)).clip(max=len(order) - 1)
 
 
 def percentile(replicates: Float[np.ndarray, " replicates"], level: float) -> tuple[float, float]:
