@@ -63,8 +63,8 @@ def test_what_a_net_must_tell_to_have_learned_depends_on_the_labels():
 
 def test_random_labels_have_to_be_memorised_and_true_ones_learned(tmp_path):
     found = {}
-    for kind, rate in (("random_labels", 0.1), ("labels", 0.1), ("labels", 1e-9)):
-        training = Training(epochs=4, batch_size=16, peak_rate=rate, precision="fp32")
+    for kind, epochs, rate in (("random_labels", 2, 0.1), ("labels", 2, 0.1), ("labels", 1, 1e-9)):
+        training = Training(epochs=epochs, batch_size=16, peak_rate=rate, precision="fp32")
         cell = replace(CELL, task=Task(kind, "digits", 256), training=training, moments=2)
         carry_out(cell, tmp_path / cell.name, threads=1)
         record = records.read_json(tmp_path / cell.name / "record.json")
@@ -72,7 +72,7 @@ def test_random_labels_have_to_be_memorised_and_true_ones_learned(tmp_path):
     assert not found["random_labels", 0.1][0]
     assert found["random_labels", 0.1][1] < 0.95
     assert found["labels", 0.1][0]
-    assert found["labels", 0.1][1] < 0.95  # what is enough here would not be for random labels
+    assert 0.2 < found["labels", 0.1][1] < 0.95  # what is enough here would not be for random labels
     assert not found["labels", 1e-9][0]
 
 

@@ -53,8 +53,10 @@ def examples(task: Task, seed: int, read: Callable[[str], Dataset] = load) -> Ex
     data = read(task.data)
     chosen = KINDS[task.kind](data, task, seed)
     train, test = _prepared(chosen, task.preprocessing)
-    real = replace(chosen, test_images=data.test_images)
-    probe = test if task.kind == "templates" else _prepared(real, task.preprocessing)[1]
+    probe = test
+    if task.kind != "templates":
+        real = replace(chosen, test_images=data.test_images, test_labels=data.test_labels)
+        probe = _prepared(real, task.preprocessing)[1]
     return Examples(train, chosen.train_labels, test, chosen.test_labels, probe, len(chosen.classes))
 
 
