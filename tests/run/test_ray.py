@@ -38,16 +38,15 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path, mon
     for cell in PLAN.cells:
         carry_out(cell, tmp_path / "alone" / cell.name)
     gather(tmp_path / "alone", PLAN)
-    killed, events = [], []
+    killed = []
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         watch = threading.Thread(target=_kill_one_worker, args=(killed,), daemon=True)
         watch.start()
-        assert execute_plan(PLAN, tmp_path / "cluster", Ray(), events.append) == ()
+        assert execute_plan(PLAN, tmp_path / "cluster", Ray()) == ()
     finally:
         ray.shutdown()
     assert len(killed) == 1
-    assert [event for event in events if 0 < event.share < 1]
     one, other = (tmp_path / folder / "measurements.parquet" for folder in ("alone", "cluster"))
     assert one.read_bytes() == other.read_bytes()
 

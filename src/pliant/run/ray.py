@@ -15,7 +15,6 @@ from pliant.run.plan import Event
 from pliant.run.rows import write_failure
 
 _RETRIES = 3
-_EVERY = 1.0  # seconds between two looks at how far the workers are
 
 
 class Ray:
@@ -42,39 +41,13 @@ class Ray:
         try:
             gpus = self.gpus if ray.cluster_resources().get("GPU") else 0
             remote = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_carried_out)
-            line = ray.remote(num_cpus=0, max_restarts=-1)(_Line).remote()
-            waiting: dict[Any, Cell] = {remote.remote(cell.to_json(), threads, line): cell for cell in cells}
+            waiting: dict[Any, Cell] = {remote.remote(cell.to_json(), threads): cell for cell in cells}
             while waiting:
-                done = ray.wait(list(waiting), num_returns=len(waiting), timeout=_EVERY)[0]
-                told = _told(ray, line)
-                yield from (Event(cell, *told[cell.name]) for cell in waiting.values() if cell.name in told)
-                for one in done:
-                    yield _end(ray, one, waiting.pop(one), folder)
+                for done in ray.wait(list(waiting), timeout=None)[0]:
+                    yield _end(ray, done, waiting.pop(done), folder)
         finally:
             if ours:
                 ray.shutdown()
-
-
-class _Line:
-    """An actor to which all workers tell how far they are, and whom the head asks."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[str, float]] = {}
-
-    def tell(self, name: str, what: str, share: float) -> None:
-        self._last[name] = what, share
-
-    def told(self) -> dict[str, tuple[str, float]]:
-        """The last word of each cell since the last time."""
-        told, self._last = self._last, {}
-        return told
-
-
-def _told(ray: Any, line: Any) -> dict[str, tuple[str, float]]:
-    try:
-        return ray.get(line.told.remote())
-    except ray.exceptions.RayError:  # lost with its machine, and started elsewhere: the work itself goes on
-        return {}
 
 
 def _end(ray: Any, done: Any, cell: Cell, folder: Path) -> Event:
@@ -91,13 +64,13 @@ def _end(ray: Any, done: Any, cell: Cell, folder: Path) -> Event:
     return Event(cell, "done", 1.0, "done")
 
 
-def _carried_out(payload: dict[str, Any], threads: int, line: Any) -> bytes:
+def _carried_out(payload: dict[str, Any], threads: int) -> bytes:
     """On a worker: the files of a finished cell, as a zip."""
     from pliant.run.cell import carry_out
 
-    cell, buffer = Cell.from_json(payload), io.BytesIO()
+    buffer = io.BytesIO()
     with tempfile.TemporaryDirectory() as place:
-        carry_out(cell, Path(place), threads, lambda what, share: line.tell.remote(cell.name, what, share))
+        carry_out(Cell.from_json(payload), Path(place), threads)
         with zipfile.ZipFile(buffer, "w") as archive:
             for path in sorted(Path(place).iterdir()):
                 archive.write(path, path.name)
