@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -147,14 +148,13 @@ def runs(folder: Path | str, keys: Sequence[str] = ("plan", "schema")) -> dict[s
 
 def check_comparable(folder: Path | str, found: dict[str, dict[str, Any]], keys: Sequence[str]) -> None:
     """Raise `InputError` for records, by the name of their run, that differ in one of `keys`."""
-    first, *others = found
-    for name in others:
+    for one, other in pairwise(found):
         for key in keys:
-            ours, theirs = _comparable(found[first]).get(key), _comparable(found[name]).get(key)
+            ours, theirs = _comparable(found[one]).get(key), _comparable(found[other]).get(key)
             if ours != theirs:
                 remedy = "measure both on the same images" if key == "data digest" else "keep one folder for each plan"
                 raise InputError(
-                    f"{folder} mixes runs of different {key}s, {first} of {ours!r} and {name} of {theirs!r}: {remedy}"
+                    f"{folder} mixes runs of different {key}s, {one} of {ours!r} and {other} of {theirs!r}: {remedy}"
                 )
 
 

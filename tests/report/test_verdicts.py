@@ -8,8 +8,11 @@ from paper import fake_study
 
 from pliant import cli, records, report
 from pliant.paper.claims import judge
+from pliant.paper.figures.averages import averages, remarks
+from pliant.paper.figures.panels import PANELS
 from pliant.paper.look import NETS
 from pliant.paper.results import Results
+from pliant.report.panel_chart import chart
 from pliant.report.spreads import spreads
 from pliant.report.verdicts import headline
 
@@ -95,3 +98,23 @@ def test_the_spread_over_images_stands_beside_that_over_seeds(folder, page):
     by_layer = [of.to_numpy() for layer, of in after.groupby("layer_index")["value"] if layer != 0]
     assert rows[1].over_seeds == pytest.approx(np.median([2 * of.std(ddof=1) / of.mean() for of in by_layer]))
     assert 'id="spreads"' in page
+
+
+def test_the_charts_show_what_the_figures_show(tmp_path):
+    plan = fake_study.plan(2, ("4c",))
+
+    def learned(cell):
+        return cell.net.downsampling != "strided" or cell.seed == 0
+
+    results = Results.read(fake_study.write(tmp_path, sensitivity, variation, plan, learned))
+    (panel,) = PANELS["4c"]
+    shown = chart(results, panel).to_dict()
+    rows = shown["data"]["values"]
+    assert {row["line"] for row in rows} == {*(look.title for look in NETS.values()), "before training"}
+    assert {row["line"]: row["unfitted"] for row in rows if row["unfitted"]} == {"strided convolution": 1}
+    drawn = averages(results, panel)
+    for line in drawn:
+        points = [row["mean"] for row in rows if row["line"] == line.look.title]
+        assert points == line.table["mean"].tolist()
+    assert remarks(results, panel, drawn) == "dotted: 1 of 10 runs did not learn their task (strided convolution)"
+    assert remarks(results, panel, drawn) in report.study(tmp_path).read_text()

@@ -38,17 +38,24 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path, mon
     for cell in PLAN.cells:
         carry_out(cell, tmp_path / "alone" / cell.name)
     gather(tmp_path / "alone", PLAN)
-    killed = []
+    killed, events = [], []
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         watch = threading.Thread(target=_kill_one_worker, args=(killed,), daemon=True)
         watch.start()
-        assert execute_plan(PLAN, tmp_path / "cluster", Ray()) == ()
+        assert execute_plan(PLAN, tmp_path / "cluster", Ray(), events.append) == ()
     finally:
         ray.shutdown()
     assert len(killed) == 1
     one, other = (tmp_path / folder / "measurements.parquet" for folder in ("alone", "cluster"))
     assert one.read_bytes() == other.read_bytes()
+    under_way = set()
+    for event in events:
+        under_way ^= {event.cell}
+        assert (event.cell in under_way) == (event.end == "")
+        assert len(under_way) <= 3  # two places, and one cell that waits for the next
+    assert not under_way
+    assert [event.cell for event in events if not event.end] == list(PLAN.cells)
 
 
 def _kill_one_worker(killed):

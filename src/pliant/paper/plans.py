@@ -68,7 +68,7 @@ SCALES = {
         epochs=8,
         memory_epochs=60,
         template_epochs=5,
-        photographs=64,
+        photographs=32,
     ),
     "paper": Scale(
         seeds=5,

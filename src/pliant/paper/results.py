@@ -39,26 +39,20 @@ class Results:
     @classmethod
     def read(cls, folder: Path | str) -> "Results":
         """The results in a run's folder. Raises `InputError` where no cell is finished, and for records that do not
-        belong to the folder's plan.
+        belong to the folder's plan or cannot be compared, as `ended` does.
         """
         folder = Path(folder)
         plan = Plan.from_json(records.read_json(folder / "plan.json"))
         cells = {cell.name: cell for cell in plan.cells}
-        done, failed = {}, {}
-        for path in sorted(folder.glob("*/record.json")):
-            record = records.read_json(path)
-            _check(record, path, cells)
-            if record["status"] == "done":
-                done[path.parent.name] = record
-            else:
-                failed[path.parent.name] = str(record.get("error", "unknown"))
+        done, failed = ended(folder, plan)
         if not done:
             raise InputError(f"{folder} holds no finished run: `pliant run` carries the plan out")
         # From the cells themselves: a run that is not finished can be read, too. Raw samples are not for figures.
         tables = [records.read_table(folder / name / "measurements.parquet") for name in done]
         table = pd.concat([part.loc[~part["item"].isin(_RAW).to_numpy()] for part in tables], ignore_index=True)
         missing = tuple(name for name in cells if name not in done and name not in failed)
-        return cls(folder, plan, done, failed, missing, _described(table, {name: cells[name] for name in done}, done))
+        why = {name: str(record.get("error", "unknown")) for name, record in failed.items()}
+        return cls(folder, plan, done, why, missing, _described(table, {name: cells[name] for name in done}, done))
 
     def sensitivity(self, **chosen: Any) -> pd.DataFrame:
         """The rows of sensitivity by layer, one for each run, step, protocol and layer, whose columns have the given
@@ -83,6 +77,28 @@ class Results:
         for column, value in chosen.items():
             mask &= (self.table[column] == value).to_numpy()
         return self.table.loc[mask].reset_index(drop=True)
+
+
+def ended(folder: Path, plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The records of the plan's cells in the folder, run -> record: of those that are done, and of those that failed.
+
+    Raises `InputError` for cells that the plan does not have, and for records that cannot be compared: of another
+    schema, version of pliant or torch, device, number of threads, precision, or with other images of the same data set.
+    """
+    cells = {cell.name: cell for cell in plan.cells}
+    done: dict[str, dict[str, Any]] = {}
+    failed: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*/record.json")):
+        record = records.read_json(path)
+        _check(record, path, cells)
+        (done if record["status"] == "done" else failed)[path.parent.name] = record
+    records.check_comparable(folder, done, ("version", "torch", "device", "threads"))
+    trained = {run: record for run, record in done.items() if record.get("precision")}
+    records.check_comparable(folder, trained, ("precision",))
+    for data in {cell.task.data for cell in plan.cells}:
+        same = {run: record for run, record in done.items() if cells[run].task.data == data}
+        records.check_comparable(folder, same, ("data digest",))
+    return done, failed
 
 
 def _check(record: Any, path: Path, cells: dict[str, Cell]) -> None:

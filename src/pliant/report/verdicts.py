@@ -11,7 +11,7 @@ import pandas as pd
 from pliant import records
 from pliant.paper import figures, published
 from pliant.paper.claims import CAVEAT, write_claims
-from pliant.paper.figures.by_layer import Panel
+from pliant.paper.figures.averages import Panel, averages, remarks
 from pliant.paper.figures.panels import PANELS
 from pliant.paper.look import NETS
 from pliant.paper.plans import PHOTOGRAPHS
@@ -34,11 +34,12 @@ _ORDER = ("supported", "refuted", "undecided", "not fitted", "not run")
 
 @dataclass(frozen=True)
 class Shown:
-    """A panel on the page: its anchor, the chart's, and why it is empty where it is."""
+    """A panel on the page: its anchor, the chart's, why it is empty where it is, and what to know of its runs."""
 
     panel: Panel
     anchor: str
     why: str
+    remark: str
 
 
 def context(results: Results) -> dict[str, Any]:
@@ -49,11 +50,12 @@ def context(results: Results) -> dict[str, Any]:
     panels, charts = [], {}
     for name, of in PANELS.items():
         for number, panel in enumerate(of):
-            anchor = f"figure-{name}" + ("" if number == 0 else "-untouched")
+            anchor = f"figure-{name}" + ("" if number == 0 else "-beside")
             made = None if panel.cannot else chart(results, panel)
             if made is not None:
                 charts[f"chart-{anchor}"] = made
-            panels.append(Shown(panel, anchor, panel.cannot or ("" if made is not None else "not run in this plan")))
+            why = panel.cannot or ("" if made is not None else "not run in this plan")
+            panels.append(Shown(panel, anchor, why, "" if why else remarks(results, panel, averages(results, panel))))
     return {
         "results": results,
         "findings": findings,

@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from pliant import records
 from pliant._checks import InputError
+from pliant.paper.results import ended
 from pliant.plan import Cell, Plan
-from pliant.run.rows import check_records, gather, is_done
+from pliant.run.rows import gather, is_done
 
 MEASUREMENTS = "measurements.parquet"
 
@@ -57,7 +58,7 @@ def execute_plan(
     with records.alone(folder):
         claim(plan, folder)
         records.sweep(folder)
-        check_records(folder, plan)
+        ended(folder, plan)
         missing = [cell for cell in plan.cells if not is_done(folder / cell.name, cell)]
         for event in engine.run(missing, folder, plan.threads):
             on_event(event)
@@ -91,12 +92,12 @@ def cost(cell: Cell) -> float:
     """A guess at the seconds that a cell takes one thread, of a processor from 2024; only ratios matter later on.
 
     Measured: 2.6 ms for each image and epoch at full width in bf16 on one thread, falling with the width to the power
-    of 1.5; 2 s for each pass over the measured images at full width. The net of ImageNet's size takes 300 s at full
-    width, on 64 photographs.
+    of 1.5; 2 s for each pass over the measured images at full width. The net of ImageNet's size takes 5 s for each
+    photograph at full width.
     """
     scale = cell.net.width**1.5
     if cell.training is None:
-        return 2 + 300 * scale
+        return 2 + 5 * cell.measuring.images * scale
     images = 50_000 if cell.task.limit is None else cell.task.limit
     passes = cell.moments + 3 * len(cell.paddings)
     return 2 + images * cell.training.epochs * 2.6e-3 * scale + passes * (0.3 + 2 * scale)

@@ -4,6 +4,7 @@ import io
 import os
 import tempfile
 import zipfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pliant.run.plan import Event
 from pliant.run.rows import write_failure
 
 _RETRIES = 3
+_LOOK = 10.0  # seconds until the cluster's size is looked at again
 
 
 class Ray:
@@ -41,13 +43,24 @@ class Ray:
         try:
             gpus = self.gpus if ray.cluster_resources().get("GPU") else 0
             remote = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_carried_out)
-            waiting: dict[Any, Cell] = {remote.remote(cell.to_json(), threads): cell for cell in cells}
-            while waiting:
-                for done in ray.wait(list(waiting), timeout=None)[0]:
-                    yield _end(ray, done, waiting.pop(done), folder)
+            waiting, under_way = deque(cells), dict[Any, Cell]()
+            while waiting or under_way:
+                while waiting and len(under_way) < _places(ray, threads, gpus):
+                    cell = waiting.popleft()
+                    under_way[remote.remote(cell.to_json(), threads)] = cell
+                    yield Event(cell, "on the cluster")
+                for done in ray.wait(list(under_way), timeout=_LOOK)[0]:
+                    yield _end(ray, done, under_way.pop(done), folder)
         finally:
             if ours:
                 ray.shutdown()
+
+
+def _places(ray: Any, threads: int, gpus: float) -> int:
+    """How many cells to have under way: those that the cluster can work on now, and one more, for it to grow for."""
+    resources = ray.cluster_resources()
+    places = [resources.get("CPU", 0) // threads, *([resources.get("GPU", 0) // gpus] if gpus else [])]
+    return int(min(places)) + 1
 
 
 def _end(ray: Any, done: Any, cell: Cell, folder: Path) -> Event:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pliant import records
 from pliant._checks import InputError
+from pliant.paper.results import ended
 from pliant.plan import Cell, Plan
 
 COLUMNS = ("run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "index", "value")
@@ -64,38 +65,12 @@ def is_done(folder: Path, cell: Cell) -> bool:
     return record.get("status") == "done" and record.get("cell") == cell.identity
 
 
-def check_records(folder: Path, plan: Plan) -> dict[str, dict[str, Any]]:
-    """The records of the finished cells in the folder, by their names.
-
-    Raises `InputError` for cells that the plan does not have, and for records that cannot be compared: of another
-    schema, version of pliant or torch, device, number of threads, precision, or with other images of the same data set.
-    """
-    cells = {cell.name: cell.identity for cell in plan.cells}
-    done = {}
-    for path in sorted(folder.glob("*/record.json")):
-        name, record = path.parent.name, records.read_json(path)
-        if cells.get(name) != record.get("cell"):
-            raise InputError(f"{path.parent} is of a cell that the plan does not have: keep one folder for each plan")
-        if record.get("status") == "done":
-            done[name] = record
-    if done:
-        records.check_comparable(folder, done, ("schema", "version", "torch", "device", "threads"))
-        trained = {name: record for name, record in done.items() if record.get("precision")}
-        if trained:
-            records.check_comparable(folder, trained, ("precision",))
-        for data in {cell.task.data for cell in plan.cells}:
-            same = {cell.name: done[cell.name] for cell in plan.cells if cell.task.data == data and cell.name in done}
-            if same:
-                records.check_comparable(folder, same, ("data digest",))
-    return done
-
-
 def gather(folder: Path, plan: Plan) -> Path:
     """The numbers of all finished cells in one measurements.parquet, in the order of their names; returns its path.
 
-    Raises `InputError` where no cell is finished, and as `check_records` does.
+    Raises `InputError` where no cell is finished, and as `pliant.paper.results.ended` does.
     """
-    done = check_records(folder, plan)
+    done, _ = ended(folder, plan)
     if not done:
         raise InputError(f"{folder} holds no finished cell: look at its record.json files for what went wrong")
     tables = [records.read_table(folder / name / "measurements.parquet") for name in done]

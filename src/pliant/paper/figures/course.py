@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from pliant.paper.figures import by_layer, selection, sheet
-from pliant.paper.figures.by_layer import SENSITIVITY, TOTAL_VARIATION, Line
+from pliant.paper.figures import selection, sheet
+from pliant.paper.figures.averages import SENSITIVITY, TOTAL_VARIATION, Line, over_seeds, rows_of
+from pliant.paper.figures.by_layer import draw_mean
 from pliant.paper.figures.panels import PANELS
 from pliant.paper.look import FAINT, MUTED
 from pliant.paper.results import Results
@@ -50,7 +51,7 @@ def draw(results: Results) -> Figure:
 
 def _layers(results: Results, lines: Sequence[Line], quantity: str) -> list[list[tuple[int, str]]]:
     """Number and name of each layer but the input, in the rows and columns of the page: a column is a block."""
-    rows = pd.concat([by_layer.rows_of(results, quantity, {**line.chosen, "step": 0}) for line in lines])
+    rows = pd.concat([rows_of(results, quantity, {**line.chosen, "step": 0}) for line in lines])
     named = rows.drop_duplicates("layer_index").sort_values("layer_index")
     blocks: dict[str, list[tuple[int, str]]] = {}
     for index, name in zip(named["layer_index"], named["layer"], strict=True):
@@ -67,7 +68,7 @@ def _fill(
     lines: Sequence[Line],
     quantity: str,
 ) -> list[int]:
-    tables = [by_layer.rows_of(results, quantity, line.chosen) for line in lines]
+    tables = [rows_of(results, quantity, line.chosen) for line in lines]
     high = 1 if quantity == SENSITIVITY else 0
     seeds = []
     shared = axes[0][0]
@@ -96,10 +97,10 @@ def _fill(
 
 def _draw_line(ax: Axes, line: Line, rows: pd.DataFrame) -> int:
     untouched = _where(rows, "batch_norm", "untouched")
-    averaged = by_layer.over_seeds(rows.loc[rows["batch_norm"].isin(("calibrated", "none"))], along="step")
-    by_layer.draw_mean(ax, averaged, line.look, line.series)
+    averaged = over_seeds(rows.loc[rows["batch_norm"].isin(("calibrated", "none"))], along="step")
+    draw_mean(ax, averaged, line.look, line.series)
     if not untouched.empty:
-        initial = by_layer.over_seeds(untouched, along="step")
+        initial = over_seeds(untouched, along="step")
         ax.plot(
             initial.index.to_numpy(float) - _BESIDE, initial["mean"].to_numpy(), label=f"_untouched {line.series}",
             color=line.look.colour, marker=line.look.mark, markerfacecolor="white", markersize=3.0,

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from pliant.paper.figures import by_layer, selection, sheet
-from pliant.paper.figures.by_layer import SENSITIVITY, TOTAL_VARIATION, Line, Panel
+from pliant.paper.figures.averages import SENSITIVITY, TOTAL_VARIATION, Line, Panel
 from pliant.paper.look import INITIAL, NETS, SIGMAS, STRENGTHS, WIDTH, Look
-from pliant.paper.plans import IMAGENET, REFERENCE, SMOOTHED
+from pliant.paper.plans import IMAGENET, MEMORISING, REFERENCE, SMOOTHED
 from pliant.paper.results import Results
 
 _IMAGENET_INITIAL = tuple(
@@ -19,12 +19,12 @@ _SMOOTHED = tuple(
     Line(f"{sigma:g}", look, {"family": "imagenet", "trained": False, "sigma": sigma, "downsampling": SMOOTHED})
     for sigma, look in SIGMAS.items()
 )
-_LABELS, _RANDOM_LABELS = (
+_LABELS, _RANDOM_LABELS, _CONTROL = (
     tuple(
-        Line(net, look, {"task": task, "family": "cifar", "choice": REFERENCE, "downsampling": net, "sigma": 0.0})
+        Line(net, look, {"task": task, "family": "cifar", "choice": choice, "downsampling": net, "sigma": 0.0})
         for net, look in NETS.items()
     )
-    for task in ("labels", "random_labels")
+    for task, choice in (("labels", REFERENCE), ("random_labels", REFERENCE), ("labels", MEMORISING))
 )
 _TEMPLATES = tuple(
     Line(f"{reach:g}", look, {"task": "templates", "choice": REFERENCE, "reach": reach})
@@ -46,7 +46,7 @@ def _trained(name: str, labels: str, lines: tuple[Line, ...]) -> tuple[Panel, ..
     smoothness = name[0] == "4"
     quantity = TOTAL_VARIATION if smoothness else SENSITIVITY
     at = _END if smoothness else {**_END, "batch_norm": "as_is"}
-    return (Panel(name, name[-1], "CIFAR-10 net, trained", labels, quantity, lines, at, initial=smoothness),)
+    return (Panel(name, name[1:], "CIFAR-10 net, trained", labels, quantity, lines, at, initial=smoothness),)
 
 
 def _imagenet(name: str, quantity: str) -> tuple[Panel, ...]:
@@ -66,15 +66,21 @@ PANELS: dict[str, tuple[Panel, ...]] = {
     "4b": _trained("4b", "true labels", _LABELS),
     "4c": _trained("4c", "random labels", _RANDOM_LABELS),
     "5a": _initial("5a", "smoothed initial filters", _SMOOTHED),
-    "5b": _trained("5b", "random labels", _RANDOM_LABELS),
+    "5b": (
+        *_trained("5b", "random labels", _RANDOM_LABELS),
+        *_trained("5b′", "true labels, learned in the same way", _CONTROL),
+    ),
 }
-"""Panel -> what it shows; a net before training is shown under both protocols of batch norm, side by side."""
+"""Panel -> what it shows, and what has to be seen beside it: a net before training under the other protocol of batch
+norm; random labels beside true ones that were learned in the same way, which the paper does not have.
+"""
 
 HEADS = {
     "2": "Figure 2. Sensitivity to deformation by layer, before and after training.",
     "3": "Figure 3. Filters by layer after learning to tell templates whatever their deformation, of strength C.",
     "4": "Figure 4. Roughness of the filters by layer, after training.",
-    "5": "Figure 5. Sensitivity to deformation by layer: smoothed initial filters (a), random labels (b).",
+    "5": "Figure 5. Sensitivity to deformation by layer: smoothed initial filters (a, a′), random labels (b), and true "
+    "ones learned from as many images in as many epochs, without weight decay either (b′).",
 }
 _DASHED = "Dashed: the paper's own mean curves, read off its figures."
 _QUANTITIES = {
