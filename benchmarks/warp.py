@@ -43,7 +43,7 @@ def main() -> None:
     deformation = pliant.ThinPlate(grid=5, reach=10.0)
     elastic = v2.ElasticTransform(alpha=50.0, sigma=5.0)
     grid = grids(deformation.sample(range(count), size, device=device))
-    points = deformation.parameters(range(count), device=device).permute(0, 2, 1) / size[0]
+    points = deformation.parameters(range(count), size, device=device).permute(0, 2, 1) / size[0]
 
     def with_pliant(dtype: torch.dtype = torch.float32) -> Callable[[], Any]:
         batch = images if dtype == torch.float32 else (images * 255).to(dtype)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import pliant
+from pliant import deform
 
 
 def modules_after(statement):
@@ -33,6 +34,13 @@ def test_the_check_for_torch_can_fail():
 @pytest.mark.parametrize("name", pliant.__all__)
 def test_every_public_name_is_there_and_documented(name):
     assert getattr(pliant, name).__doc__
+
+
+def test_every_family_of_deformations_is_public_and_documented():
+    for family in deform.FAMILIES.values():
+        assert getattr(pliant, family.__name__) is family
+        assert family.__name__ in deform.__all__
+        assert family.__doc__
 
 
 def test_modules_are_attributes_and_other_names_are_not():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pliant._checks import InputError
+    from pliant.deform import *  # noqa: F403 - every family
     from pliant.deform import Deformation, Field, ThinPlate, warp
     from pliant.measurement import measure, measure_each
     from pliant.profile import Profile
@@ -38,6 +39,8 @@ __all__ = ["Deformation", "Field", "InputError", "Interval", "Profile", "ThinPla
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name[:1].isupper() and name in (families := import_module("pliant.deform")).__all__:
+        return getattr(families, name)
     try:
         return import_module(f"pliant.{name}")
     except ModuleNotFoundError as error:

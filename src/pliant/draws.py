@@ -28,6 +28,7 @@ class Stream(IntEnum):
     SPLIT = 3
     LABELS = 4
     PIXELS = 5
+    CHILDREN = 6
 
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:
@@ -73,6 +74,22 @@ def uniform(
     )
     words = philox(counter, (seed & _LOW, seed >> 32)).flatten(1)[:, :count]
     return (words >> 8).to(torch.float32) * 2.0**-24
+
+
+def as_normal(uniforms: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Standard normal numbers: the quantiles at the middles of the steps of 2^-24 that `uniforms` in [0, 1) stand for.
+
+    Found in float64, so that devices differ by one unit in the last place at most. The largest is 5.4.
+    """
+    return torch.special.ndtri(uniforms.double() + 2.0**-25).float()
+
+
+def child(seed: int, place: int) -> int:
+    """The seed of part `place` of what has `seed`: the numbers of different parts are independent of each other."""
+    require(0 <= seed < 1 << 64, f"seed={seed}: a seed is an integer from 0 to 2^64 - 1")
+    counter = torch.tensor([int(Stream.CHILDREN) << 24, place, 0, 0])
+    low, high = philox(counter, (seed & _LOW, seed >> 32))[:2].tolist()
+    return high << 32 | low
 
 
 def permutation(seed: int, stream: Stream, draw: int, n: int) -> Int[Tensor, " n"]:

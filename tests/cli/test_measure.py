@@ -217,6 +217,29 @@ def test_options_that_make_no_sense(here, capsys, arguments):
     assert arguments[0].lstrip("-") in (printed.err + printed.out).lower()
 
 
+@pytest.mark.parametrize(
+    ("name", "strength"),
+    [
+        ("max-entropy", "displacement"),
+        ("elastic", "alpha"),
+        ("rotate", "reach"),
+        ("pose", "reach"),
+        ("circular", "reach"),
+    ],
+)
+def test_other_families_of_deformations(here, capsys, name, strength):
+    assert measure("--deformation", name, "--reach", "6.25%", "--out", "result") == 0
+    described = Profile.load(here / "result").protocol["deformation"]
+    assert described["family"] == name.replace("-", "_")
+    assert described[strength] == pytest.approx(2.0)
+    assert f"{name.replace('-', ' ')}, " in capsys.readouterr().out
+
+
+def test_families_that_cannot_be_had_by_name(here, capsys):
+    assert bad(capsys, "--deformation", "max-entrop").startswith("pliant: unknown family 'max-entrop'. Did you mean")
+    assert "--deformation flow: it has no single reach" in bad(capsys, "--deformation", "flow")
+
+
 def test_folds_can_be_refused(here, capsys):
     said = bad(capsys, "--reach", "12px", "--refuse-folds")
     assert said.startswith("pliant: the deformation of image ")

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pliant._checks import InputError
-from pliant.deform import Field
+from pliant.deform import Field, ThinPlate, Translate, warp
 
 
 def linear(matrix, size=(5, 7)):
@@ -57,3 +58,84 @@ def test_another_shape_is_refused(shape):
     with pytest.raises(InputError) as error:
         Field(torch.zeros(shape))
     assert str(error.value) == f"a displacement has the shape (n, 2, h, w), got {shape}"
+
+
+def test_a_factor_for_all_or_one_for_each():
+    field = ThinPlate(3, 2.0).sample(range(3), (6, 7))
+    torch.testing.assert_close(field.scaled(0.5).displacement, 0.5 * field.displacement)
+    each = field.scaled(torch.tensor([0.0, 1.0, 2.0])).displacement
+    assert not each[0].any()
+    assert torch.equal(each[1], field.displacement[1])
+    torch.testing.assert_close(each[2], 2 * field.displacement[2])
+
+
+def test_fields_that_do_not_fold_are_left_as_they_are():
+    field = ThinPlate(3, 1.0).sample(range(4), (20, 20))
+    same = field.unfolded()
+    assert torch.equal(same.displacement, field.displacement)
+    assert same.shrunk is not None
+    assert same.shrunk.tolist() == [0] * 4
+
+
+def test_what_folds_however_small_becomes_the_identity():
+    displacement = torch.zeros(2, 2, 8, 8)
+    displacement[0, 0, :, 4:] = -1e6
+    displacement[1, 0, 3, 3] = float("nan")
+    field = Field(displacement).unfolded()
+    assert not field.displacement.any()
+    assert field.shrunk is not None
+    assert field.shrunk.tolist() == [40, 40]
+    assert field[1].shrunk.tolist() == [40]
+
+
+def test_the_inverse_takes_the_deformation_back():
+    field = ThinPlate(4, 3.0, invertible=True).sample(range(6), (48, 64))
+    inverse, error = field.invert(tolerance=1e-4)
+    assert error.max() < 2e-3
+    there_and_back = field.then(inverse)
+    inner = there_and_back.displacement[..., 8:-8, 8:-8].abs()
+    assert inner.max() < 0.05
+    y, x = torch.meshgrid(torch.linspace(0, 3, 48), torch.linspace(0, 4, 64), indexing="ij")
+    images = (torch.sin(x) * torch.cos(y * x / 4)).expand(6, 1, 48, 64)
+    back = warp(warp(images, field, "border"), inverse, "border")
+    torch.testing.assert_close(back[..., 8:-8, 8:-8], images[..., 8:-8, 8:-8], atol=0.01, rtol=0)
+
+
+def test_the_inverse_of_a_translation_is_exact():
+    inverse, error = Translate(x=3, y=-2).sample([0], (9, 9)).invert()
+    assert torch.equal(inverse.displacement, Translate(x=-3, y=2).sample([0], (9, 9)).displacement)
+    assert error.tolist() == [0.0]
+
+
+def test_what_has_no_inverse_says_so():
+    folding = Field(5 * torch.randn((1, 2, 16, 16), generator=torch.Generator().manual_seed(0)))
+    assert folding.folds.item() > 0.3
+    assert folding.invert().error.item() > 1
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_fields_of_different_images_do_not_follow_one_another():
+    one, other = Field(torch.zeros(1, 2, 4, 4)), Field(torch.zeros(2, 2, 4, 4))
+    with pytest.raises(InputError, match=r"^fields of \(1, 2, 4, 4\) and \(2, 2, 4, 4\) do not follow one another"):
+        one.then(other)
+
+
+def test_saved_fields_keep_how_often_they_were_shrunk(tmp_path):
+    field = ThinPlate(4, "40%", invertible=True).sample(range(5), (12, 12))
+    again = Field.load(field.save(tmp_path / "field.safetensors"))
+    assert torch.equal(again.displacement, field.displacement)
+    assert again.shrunk is not None
+    assert again.shrunk.tolist() == field.shrunk.tolist()
+
+
+def test_files_that_hold_no_field(tmp_path):
+    with pytest.raises(InputError, match="^there is no .*nothing: name a file that `Field.save` wrote$"):
+        Field.load(tmp_path / "nothing")
+    (tmp_path / "text").write_text("a field of barley")
+    with pytest.raises(InputError, match="text holds no field"):
+        Field.load(tmp_path / "text")
+    save_file({"other": torch.zeros(3)}, tmp_path / "other")
+    with pytest.raises(InputError, match="other holds no field"):
+        Field.load(tmp_path / "other")
+    with pytest.raises(InputError, match="cannot be written"):
+        Field(torch.zeros(1, 2, 2, 2)).save(tmp_path / "text" / "below")

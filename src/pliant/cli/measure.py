@@ -14,10 +14,9 @@ from torch import Tensor
 from pliant import records, report, zoo
 from pliant._checks import InputError, require, unknown
 from pliant.capture import INPUT, has_batch_norm, kept, select, trace
-from pliant.cli.strength import pixels
+from pliant.cli.family import member
 from pliant.data import ImageFolder, Skipped, photographs
 from pliant.data.embedded_photographs import SOURCE
-from pliant.deform import ThinPlate
 from pliant.measurement import measure as measure_model
 from pliant.profile import Profile
 from pliant.report import terminal
@@ -34,6 +33,7 @@ def measure(
     metric: Literal["cosine", "euclidean"] = "cosine",
     weights: Path | None = None,
     untrained: bool = False,
+    deformation: str = "thin-plate",
     grid: int = 5,
     reach: str = "4.5%",
     padding: Literal["zeros", "border", "reflection"] = "border",
@@ -71,10 +71,13 @@ def measure(
         A file of weights (.safetensors, or .pt with tensors alone) instead of the published ones.
     untrained
         Initial weights, drawn from the seed.
+    deformation
+        The family: thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular.
     grid
-        Control points a side of the thin-plate deformation.
+        Control points a side of a thin plate.
     reach
-        Largest displacement of a control point per axis: a share of the width (4.5%) or pixels (10px).
+        How far the deformation reaches: a share of the width (4.5%) or pixels (10px). Of a thin plate the largest
+        displacement of a control point per axis; of the others their docstrings say.
     padding
         What stands outside an image.
     batch_norm
@@ -123,7 +126,7 @@ def measure(
         profile = measure_model(
             loaded.model.to(place),
             sample.batches,
-            ThinPlate(grid, pixels(reach, loaded.size[1])),
+            member(deformation, grid, reach, loaded.size[1]),
             layers=chosen,
             metric=metric,
             seed=seed,

@@ -1,22 +1,19 @@
 """Thin-plate splines through random displacements of a regular grid of control points."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import xlogy
 from torch import Tensor
 
-from pliant import draws
 from pliant._checks import require
-from pliant.deform.family import Deformation
+from pliant.deform.basis import combined
+from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
+from pliant.deform.length import Length, check_length, pixels
 
 
 @dataclass(frozen=True)
@@ -24,65 +21,31 @@ class ThinPlate(Deformation):
     """The deformation of Ruderman et al. 2018 (arXiv:1804.04438).
 
     grid: control points a side, evenly spaced from the first to the last pixel centre, corners included.
-    reach: each control point moves by at most this many pixels along each axis, uniformly and independently.
+    reach: each control point moves by at most this length along each axis, uniformly and independently.
 
     The displacements between the control points are the thin-plate spline (kernel r^2 log r and an affine part,
     Duchon 1977) in pixel coordinates with the same unit along both axes. On a fixed grid it is linear in the
     displacements of the control points, so one matrix, found once for each size, makes every field.
     """
 
+    name = "thin_plate"
+    strength = "reach"
+
     grid: int = 3
-    reach: float = 2.0
+    reach: Length = 2.0
 
     def __post_init__(self) -> None:
         require(self.grid >= 2, f"grid={self.grid}: a thin plate needs at least 2 control points a side")
-        require(
-            0 <= self.reach < math.inf,
-            f"reach={self.reach}: the largest displacement, pixels, must be 0 or more and finite",
-        )
+        check_length("reach", self.reach)
 
-    def parameters(
-        self,
-        indices: Sequence[int] | Int[Tensor, " n"],
-        seed: int = 0,
-        draw: int = 0,
-        device: torch.device | str | None = None,
-    ) -> Float[Tensor, "n 2 points"]:
+    def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 2 points"]:
         """Displacements (x, then y) of the control points, pixels; the points run row by row."""
-        numbers = draws.uniform(seed, draws.Stream.DEFORMATION, indices, draw, 2 * self.grid**2, device)
-        return ((2 * numbers - 1) * self.reach).unflatten(1, (2, self.grid**2))
+        numbers = source.uniform(2 * self.grid**2)
+        return ((2 * numbers - 1) * pixels(self.reach, size[1])).unflatten(1, (2, self.grid**2))
 
     def field(self, parameters: Float[Tensor, "n 2 points"], size: tuple[int, int]) -> Field:
         """The spline through the given displacements of the control points, pixels."""
-        basis = _basis(size, self.grid, parameters.device)
-        if torch.is_grad_enabled() and parameters.requires_grad:
-            with torch.autocast(parameters.device.type, enabled=False):
-                return Field((parameters @ basis).unflatten(2, size))
-        if parameters.device.type == "cpu":
-            displacement = _products(parameters.flatten(0, 1), basis).unflatten(0, (-1, 2))
-        else:
-            # Sums in a fixed order: a matrix product may choose another for another batch.
-            displacement = parameters.new_zeros((len(parameters), 2, basis.shape[1]))
-            for k in range(basis.shape[0]):
-                displacement.addcmul_(parameters[:, :, k, None], basis[k])
-        return Field(displacement.unflatten(2, size))
-
-    def describe(self) -> dict[str, Any]:
-        """Family, grid and reach."""
-        return {"family": "thin_plate", "grid": self.grid, "reach": self.reach}
-
-
-def _products(rows: Float[Tensor, "m points"], basis: Float[Tensor, "points hw"]) -> Float[Tensor, "m hw"]:
-    """`rows @ basis` in products of one and the same shape, so that the batch does not choose how they are computed.
-
-    Each number is then the same chain of multiply-adds over the control points, whatever rows stand beside it.
-    """
-    count, group = len(rows), 16
-    padded = F.pad(rows, (0, 0, 0, -count % group))
-    out = rows.new_empty((len(padded), basis.shape[1]))
-    for some, result in zip(padded.split(group), out.split(group), strict=True):
-        torch.mm(some, basis, out=result)
-    return out[:count]
+        return combined(parameters, _basis(size, self.grid, parameters.device), size)
 
 
 @lru_cache(maxsize=8)
@@ -94,7 +57,7 @@ def _basis(size: tuple[int, int], grid: int, device: torch.device) -> Float[Tens
     require(height > 0 and width > 0, f"size={size}: (height, width), pixels, must be positive")
     unit = max(height - 1, width - 1, 1)  # the spline does not depend on the unit of length, its conditioning does
     points = _lattice(np.linspace(0, height - 1, grid), np.linspace(0, width - 1, grid)) / unit
-    pixels = _lattice(np.arange(float(height)), np.arange(float(width))) / unit
+    places = _lattice(np.arange(float(height)), np.arange(float(width))) / unit
     count = len(points)
     system = np.zeros((count + 3, count + 3))
     system[:count, :count] = _kernel(points, points)
@@ -102,7 +65,7 @@ def _basis(size: tuple[int, int], grid: int, device: torch.device) -> Float[Tens
     system[count:, :count] = _affine(points).T
     # A side of one pixel puts control points on top of each other: the least-squares spline then averages them.
     solved = np.linalg.inv(system) if min(size) > 1 else np.linalg.pinv(system)
-    basis = np.hstack([_kernel(pixels, points), _affine(pixels)]) @ solved[:, :count]
+    basis = np.hstack([_kernel(places, points), _affine(places)]) @ solved[:, :count]
     return torch.from_numpy(np.ascontiguousarray(basis.T, dtype=np.float32))
 
 

@@ -38,7 +38,7 @@ def rise(profile: Profile) -> str:
 def deformation(protocol: dict[str, Any]) -> str:
     """The family and its settings: "thin plate, grid 3, reach 2"."""
     described = protocol.get("deformation", {})
-    settings = (f"{name} {_plain(value)}" for name, value in described.items() if name != "family")
+    settings = (f"{n} {_plain(value)}" for n, value in described.items() if n != "family" and value is not None)
     return ", ".join([str(described.get("family", "unknown")).replace("_", " "), *settings])
 
 

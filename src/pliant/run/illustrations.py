@@ -1,7 +1,6 @@
 """The pictures of the study: deformed photographs, templates, and how near the class comes to rigid motion."""
 
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ from torch import Tensor
 
 from pliant import records
 from pliant.data import examples, load, photographs, templates
-from pliant.deform import Field, ThinPlate, warp
+from pliant.deform import Field, Pose, Rotate, ThinPlate, Translate, warp
 from pliant.paper.plans import STRENGTHS
 from pliant.plan import Plan, Task
 
 NAME = "illustrations.npz"
 _SIZE = (224, 224)
-_PLATE = ThinPlate(grid=5, reach=10.0)
+_REACH = 10.0
+_PLATE = ThinPlate(grid=5, reach=_REACH)
 _PHOTOGRAPHS = 3
 
 
@@ -37,7 +37,7 @@ def write_illustrations(folder: Path, plan: Plan) -> Path:
         "photographs_deformed": warp(pictures, field, "border").numpy(),
         "displacement": field.displacement.numpy(),
         "control": np.array(_PLATE.grid),
-        "reach": np.array(_PLATE.reach),
+        "reach": np.array(_REACH),
         **_rigid(pictures[1:2]),
         **_templates(plan),
     }
@@ -61,13 +61,18 @@ def _templates(plan: Plan) -> dict[str, np.ndarray]:
 
 def _rigid(picture: Tensor) -> dict[str, np.ndarray]:
     """Motions of Figures A1 to A3, and the deformation of the class that lies nearest in the mean square."""
-    motions = {"pose": _pose(), "translation by 8 px": _translation(8.0), "rotation by 4 degrees": _rotation(4.0)}
-    near = {name: _nearest(moved) for name, moved in motions.items()}
+    motions = {
+        # A part below and to the right of the middle moves up by 9 pixels.
+        "pose": Pose(9.0, 122.0).field(torch.tensor([[151.5, 131.5, 0.0, -9.0]]), _SIZE),
+        "translation by 8 px": Translate(x=-8).sample([0], _SIZE),
+        "rotation by 4 degrees": Rotate(degrees=-4).sample([0], _SIZE),
+    }
+    near = {name: _nearest(moved.displacement) for name, moved in motions.items()}
     return {
         "rigid_names": np.array(list(motions), dtype=np.str_),
-        "rigid_true": torch.cat([warp(picture, Field(moved), "border") for moved in motions.values()]).numpy(),
+        "rigid_true": torch.cat([warp(picture, moved, "border") for moved in motions.values()]).numpy(),
         "rigid_class": torch.cat([warp(picture, Field(moved), "border") for moved in near.values()]).numpy(),
-        "rigid_rms": np.array([float(Field(motions[name] - near[name]).rms) for name in motions]),
+        "rigid_rms": np.array([float(Field(motions[name].displacement - near[name]).rms) for name in motions]),
     }
 
 
@@ -77,29 +82,4 @@ def _nearest(moved: Float[Tensor, "1 2 h w"]) -> Float[Tensor, "1 2 h w"]:
     unit = torch.eye(points)[:, None].expand(points, 2, points)
     basis = _PLATE.field(unit, _SIZE).displacement[:, 0].flatten(1).double()
     found = torch.linalg.lstsq(basis.T, moved[0].flatten(1).double().T).solution.T
-    return _PLATE.field(found.clamp(-_PLATE.reach, _PLATE.reach).float()[None], _SIZE).displacement
-
-
-def _lattice() -> tuple[Tensor, Tensor]:
-    """x to the right and y down from the centre, pixels."""
-    y, x = torch.meshgrid(*(torch.arange(length) - (length - 1) / 2 for length in _SIZE), indexing="ij")
-    return x, y
-
-
-def _translation(pixels: float) -> Float[Tensor, "1 2 h w"]:
-    x, y = _lattice()
-    return torch.stack((torch.full_like(x, pixels), torch.zeros_like(y)))[None]
-
-
-def _rotation(degrees: float) -> Float[Tensor, "1 2 h w"]:
-    x, y = _lattice()
-    angle = math.radians(degrees)
-    turned = (math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y)
-    return torch.stack((turned[0] - x, turned[1] - y))[None]
-
-
-def _pose() -> Float[Tensor, "1 2 h w"]:
-    """A part of the picture moves and the rest stays: 9 pixels up at one place, fading over 50."""
-    x, y = _lattice()
-    fade = torch.exp(-((x - 40).square() + (y - 20).square()) / (2 * 50.0**2))
-    return torch.stack((torch.zeros_like(x), 9.0 * fade))[None]
+    return _PLATE.field(found.clamp(-_REACH, _REACH).float()[None], _SIZE).displacement

@@ -1,0 +1,37 @@
+"""Fields that are linear in their parameters: one basis, found once for each size, makes all of them."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from pliant.deform.field import Field
+
+_GROUP = 16  # rows of one product
+
+
+def combined(parameters: Float[Tensor, "n 2 k"], basis: Float[Tensor, "k hw"], size: tuple[int, int]) -> Field:
+    """The field whose x and y are the basis times the parameters of each; the same to the bit in every batch."""
+    if torch.is_grad_enabled() and parameters.requires_grad:
+        with torch.autocast(parameters.device.type, enabled=False):
+            return Field((parameters @ basis).unflatten(2, size))
+    if parameters.device.type == "cpu":
+        return Field(_products(parameters.flatten(0, 1), basis).view(len(parameters), 2, *size))
+    # Sums in a fixed order: a matrix product may choose another for another batch.
+    displacement = parameters.new_zeros((len(parameters), 2, basis.shape[1]))
+    for k in range(basis.shape[0]):
+        displacement.addcmul_(parameters[:, :, k, None], basis[k])
+    return Field(displacement.unflatten(2, size))
+
+
+def _products(rows: Float[Tensor, "m k"], basis: Float[Tensor, "k hw"]) -> Float[Tensor, "m hw"]:
+    """`rows @ basis` in products of one and the same shape, so that the batch does not choose how they are computed.
+
+    Each number is then the same chain of multiply-adds over the basis, whatever rows stand beside it.
+    """
+    count = len(rows)
+    padded = F.pad(rows, (0, 0, 0, -count % _GROUP))
+    out = rows.new_empty((len(padded), basis.shape[1]))
+    for some, result in zip(padded.split(_GROUP), out.split(_GROUP), strict=True):
+        torch.mm(some, basis, out=result)
+    return out[:count]

@@ -1,0 +1,45 @@
+"""Settings as people write them: lengths in pixels or shares of the image's width, fixed or drawn from a range."""
+
+import math
+
+from pliant._checks import InputError, require
+
+Length = float | str
+"""Pixels, as 10, "10" or "10px"; or a share of the image's width, as "4.5%"."""
+Lengths = Length | tuple[Length, Length]
+"""One length, or the range from which it is drawn."""
+Numbers = float | tuple[float, float]
+"""One number, or the range from which it is drawn."""
+
+
+def pixels(length: Length, width: int) -> float:
+    """`length` in pixels on images `width` pixels wide. Raises `InputError` for what is no length."""
+    if not isinstance(length, str):
+        return float(length)
+    text = length.strip()
+    try:
+        if text.endswith("%"):
+            return float(text[:-1]) / 100 * width
+        return float(text.removesuffix("px"))
+    except ValueError:
+        raise InputError(f"{length!r} is no length: give pixels, as 10px, or a share of the width, as 4.5%") from None
+
+
+def check_length(name: str, length: Length) -> None:
+    """Raise `InputError` unless `length` is one, 0 or more and finite."""
+    require(0 <= pixels(length, 100) < math.inf, f"{name}={length}: a length must be 0 or more and finite")
+
+
+def ends(value: Lengths, width: int = 0) -> tuple[float, float]:
+    """The lower and upper end of a number or length, which are one if it is fixed; lengths in pixels."""
+    low, high = value if isinstance(value, tuple) else (value, value)
+    return pixels(low, width), pixels(high, width)
+
+
+def check_ends(name: str, value: Lengths) -> None:
+    """Raise `InputError` unless `value` is a finite number or length, or a pair of them in order."""
+    low, high = ends(value, 100)
+    require(
+        math.isfinite(low) and math.isfinite(high) and low <= high,
+        f"{name}={value}: give one value, or a pair (low, high), finite",
+    )

@@ -1,0 +1,52 @@
+"""One part of the image moves, and the rest stays."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pliant._checks import require
+from pliant.deform.family import Deformation, Source
+from pliant.deform.field import Field
+from pliant.deform.length import Length, check_length, pixels
+
+
+@dataclass(frozen=True)
+class Pose(Deformation):
+    """A round part of the image moves, as a limb would; the motion fades smoothly and ends at the radius.
+
+    reach: the centre of the part moves by at most this length, in any direction, uniformly over that disc.
+    radius: of the part, a length. Its centre lies anywhere in the image, uniformly. At distance r from it the motion
+    is (1 - r^2 / radius^2)^3 of the one at the centre, whose first and second derivatives vanish at the radius.
+    """
+
+    name = "pose"
+    strength = "reach"
+
+    reach: Length = "4%"
+    radius: Length = "40%"
+
+    def __post_init__(self) -> None:
+        check_length("reach", self.reach)
+        check_length("radius", self.radius)
+        require(pixels(self.radius, 100) > 0, f"radius={self.radius}: it must be above 0")
+
+    def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 4"]:
+        """The part's centre, x and y, then how far its content moves to the right and down; pixels."""
+        numbers = source.uniform(4)
+        ends = torch.tensor([size[1] - 1.0, size[0] - 1.0], device=numbers.device)
+        length = pixels(self.reach, size[1]) * numbers[:, 2].sqrt()
+        angle = 2 * math.pi * numbers[:, 3]
+        return torch.cat((numbers[:, :2] * ends, torch.stack((length * angle.cos(), length * angle.sin()), 1)), 1)
+
+    def field(self, parameters: Float[Tensor, "n 4"], size: tuple[int, int]) -> Field:
+        """The field of a part at the given centre that moves as given."""
+        height, width = size
+        radius = pixels(self.radius, width)
+        x = torch.arange(width, device=parameters.device) - parameters[:, 0, None]
+        y = torch.arange(height, device=parameters.device) - parameters[:, 1, None]
+        left = 1 - (x / radius).square()[:, None, :] - (y / radius).square()[:, :, None]
+        fade = left.clamp(min=0).pow(3)
+        return Field(-parameters[:, 2:, None, None] * fade[:, None])

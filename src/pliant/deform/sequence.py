@@ -1,0 +1,48 @@
+"""Several deformations, one after the other."""
+
+import math
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pliant._checks import require
+from pliant.deform.family import Deformation, Source
+from pliant.deform.field import Field
+
+
+@dataclass(frozen=True)
+class Sequence(Deformation):
+    """Deformations one after the other, the first one first: their maps are composed and the image resampled once.
+
+    steps: each draws its own random numbers, independent of the others'.
+    """
+
+    name = "sequence"
+
+    steps: tuple[Deformation, ...]
+
+    def __post_init__(self) -> None:
+        require(len(self.steps) > 0, "a sequence needs at least one deformation")
+
+    def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n p"]:
+        """Those of all steps, side by side."""
+        drawn = [step.drawn(source.part(place), size) for place, step in enumerate(self.steps)]
+        return torch.cat([parameters.flatten(1) for parameters in drawn], 1)
+
+    def field(self, parameters: Float[Tensor, "n p"], size: tuple[int, int]) -> Field:
+        """The fields of the steps, composed."""
+        shapes = [step.parameters([], size).shape[1:] for step in self.steps]
+        parts = parameters.split([math.prod(shape) for shape in shapes], 1)
+        fields = [
+            step.made(part.unflatten(1, shape), size)
+            for step, part, shape in zip(self.steps, parts, shapes, strict=True)
+        ]
+        return reduce(Field.then, fields)
+
+    def describe(self) -> dict[str, Any]:
+        """Family, and the descriptions of its steps."""
+        return {**super().describe(), "steps": [step.describe() for step in self.steps]}

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import correlate1d
+
+from pliant._checks import InputError
+from pliant.deform import Elastic
+
+
+def test_equals_scipys_smoothing_of_the_same_noise():
+    member, size = Elastic(6.0, 2.0), (15, 22)
+    noise = member.parameters([3], size)
+    beyond = (noise.shape[3] - size[1]) // 2
+    taps = np.exp(-(np.arange(-beyond, beyond + 1) ** 2) / (2 * 2.0**2))
+    taps /= taps.sum()
+    expected = noise[0].double().numpy()
+    for axis in (1, 2):
+        expected = correlate1d(expected, taps, axis, mode="constant")
+    inner = 6.0 * expected[:, beyond:-beyond, beyond:-beyond]
+    np.testing.assert_allclose(member.field(noise, size).displacement[0].numpy(), inner, atol=1e-5)
+
+
+def test_noise_is_uniform_and_alpha_bounds_the_field():
+    member = Elastic(5.0, 0.4)
+    noise = member.parameters(range(50), (20, 30))
+    assert -1 <= noise.min() < -0.999
+    assert 0.999 < noise.max() < 1
+    assert float(noise.var()) == pytest.approx(1 / 3, rel=0.01)
+    displacement = member.field(noise, (20, 30)).displacement
+    assert 3.0 < displacement.abs().max() <= 5.0
+
+
+def test_the_rms_length_is_what_draws_have_up_to_the_border():
+    member, size = Elastic(20.0, 2.0), (12, 20)
+    squares = member.sample(range(1000), size).displacement.square().sum(1)
+    assert float(squares.mean().sqrt()) == pytest.approx(member.rms(size), rel=0.03)
+    assert float(squares[:, 0].mean().sqrt()) == pytest.approx(member.rms(size), rel=0.05)
+
+
+def test_no_width_is_refused():
+    with pytest.raises(InputError) as error:
+        Elastic(sigma=0)
+    assert str(error.value) == "sigma=0: the Gaussian's width must be above 0"
+
+
+def test_the_sides_of_a_field_are_independent():
+    noise = Elastic(1.0, 1.0).parameters(range(100), (16, 16)).flatten(2)
+    together = torch.stack((noise[:, 0].ravel(), noise[:, 1].ravel())).corrcoef()[0, 1]
+    assert abs(float(together)) < 0.02
