@@ -7,11 +7,13 @@ import pytest
 from paper import fake_study
 
 from pliant import cli, records, report
+from pliant.paper import figures
 from pliant.paper.claims import judge
 from pliant.paper.figures.averages import averages, remarks
 from pliant.paper.figures.panels import PANELS
 from pliant.paper.look import NETS
 from pliant.paper.results import Results
+from pliant.report import verdicts
 from pliant.report.panel_chart import chart
 from pliant.report.spreads import spreads
 from pliant.report.verdicts import headline
@@ -78,7 +80,9 @@ def test_claims_and_figures_lie_beside_it(folder, page):
     }
 
 
-def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path):
+def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "draw", lambda results, folder, names: [])
+    monkeypatch.setattr(verdicts, "DRAWN", ())
     whole = fake_study.plan(seeds=2, figures=("2c", "2d"))
     folder = fake_study.write(tmp_path, sensitivity, variation, of=whole)
     (folder / whole.cells[0].name / "record.json").unlink()

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pliant._checks import require, unknown
@@ -106,12 +107,12 @@ class Cell:
             "the embedded photographs have no labels: nothing can be trained on them",
         )
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the cell's canonical JSON."""
         return identity(self)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """A folder's name that people can read, and that no other cell has."""
         strength = f"{self.task.reach:g}" if self.task.reach else ""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pliant._checks import require
@@ -26,7 +27,7 @@ class Plan:
         twice = [name for name, count in Counter(cell.name for cell in self.cells).items() if count > 1]
         require(not twice, f"the plan {self.name!r} names cells twice: {', '.join(twice[:3])}")
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the plan's canonical JSON."""
         return identity(self)

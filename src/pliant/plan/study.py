@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from pliant._checks import require, unknown
@@ -104,7 +105,7 @@ class Study:
         require(0 <= self.seed < 1 << 64, f"seed={self.seed}: a seed is an integer from 0 to 2^64 - 1")
         require(self.limit is None or self.limit >= 2, f"limit={self.limit}: training needs at least 2 images")
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the plan's canonical JSON."""
         return identity(self)
