@@ -126,7 +126,7 @@ def provenance(**extra: Any) -> dict[str, Any]:
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": _versions(),
+        "versions": dict(_versions()),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         **extra,
     }
@@ -206,14 +206,15 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"{path} cannot be written ({error.strerror}): choose a folder that you may write to")
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = []
     for library in _LIBRARIES:
         try:
-            found[library] = version(library)
+            found.append((library, version(library)))
         except PackageNotFoundError:
             continue
-    return found
+    return tuple(found)
 
 
 @cache
