@@ -228,7 +228,7 @@ def test_options_that_make_no_sense(here, capsys, arguments):
     ],
 )
 def test_other_families_of_deformations(here, capsys, name, strength):
-    assert measure("--deformation", name, "--reach", "6.25%", "--out", "result") == 0
+    assert measure("--family", name, "--reach", "6.25%", "--out", "result") == 0
     described = Profile.load(here / "result").protocol["deformation"]
     assert described["family"] == name.replace("-", "_")
     assert described[strength] == pytest.approx(2.0)
@@ -236,8 +236,8 @@ def test_other_families_of_deformations(here, capsys, name, strength):
 
 
 def test_families_that_cannot_be_had_by_name(here, capsys):
-    assert bad(capsys, "--deformation", "max-entrop").startswith("pliant: unknown family 'max-entrop'. Did you mean")
-    assert "--deformation flow: it has no single reach" in bad(capsys, "--deformation", "flow")
+    assert bad(capsys, "--family", "max-entrop").startswith("pliant: unknown family 'max-entrop'. Did you mean")
+    assert "--family flow: it has no single strength" in bad(capsys, "--family", "flow")
 
 
 def test_folds_can_be_refused(here, capsys):

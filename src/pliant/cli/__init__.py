@@ -24,6 +24,11 @@ app.command(
     name="measure",
     help="Measure how sensitive each layer of a model is to small deformations; a gate for builds, too.",
 )
+app.command(
+    "pliant.cli.deform:deform",
+    name="deform",
+    help="Deform images, and show what a deformation does at other strengths.",
+)
 app.command("pliant.cli.plan:plan", name="plan", help="Print the plan of a study as JSON, to be edited and run.")
 app.command("pliant.cli.run_plan:run", name="run", help="Carry out a plan; run again, it goes on where it stopped.")
 app.command("pliant.cli.claims:claims", name="claims", help="Say of each claim of a study whether a run bears it out.")

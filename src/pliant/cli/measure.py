@@ -33,7 +33,7 @@ def measure(
     metric: Literal["cosine", "euclidean"] = "cosine",
     weights: Path | None = None,
     untrained: bool = False,
-    deformation: str = "thin-plate",
+    family: str = "thin-plate",
     grid: int = 5,
     reach: str = "4.5%",
     padding: Literal["zeros", "border", "reflection"] = "border",
@@ -71,8 +71,8 @@ def measure(
         A file of weights (.safetensors, or .pt with tensors alone) instead of the published ones.
     untrained
         Initial weights, drawn from the seed.
-    deformation
-        The family: thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular.
+    family
+        Of deformations: thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular.
     grid
         Control points a side of a thin plate.
     reach
@@ -126,7 +126,7 @@ def measure(
         profile = measure_model(
             loaded.model.to(place),
             sample.batches,
-            member(deformation, grid, reach, loaded.size[1]),
+            member(family, grid, reach, loaded.size[1]),
             layers=chosen,
             metric=metric,
             seed=seed,
