@@ -13,7 +13,7 @@ from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 
-_TRUNCATED = 3.0  # standard deviations
+_TRUNCATED = 4.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Elastic(Deformation):
     which no displacement along an axis can pass. The noise goes on beyond the border, so that the field is as large
     there as in the middle. The defaults are the ones of the paper, for images 29 pixels wide.
 
-    alpha: a length; the displacement that is reached is smaller: `rms`. sigma: of the Gaussian, truncated at three
-    sigma, a length.
+    alpha: a length; the displacement that is reached is smaller: `rms`. sigma: of the Gaussian, a length; it is cut off
+        at four sigma.
     """
 
     name = "elastic"
