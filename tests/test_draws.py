@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from pliant import draws
 from pliant._checks import InputError
@@ -52,6 +53,38 @@ def test_uniform_is_the_documented_function_of_its_arguments(seed, index, draw, 
         counter = (block | Stream.AUGMENTATION << 24, draw, index & MASK, index >> 32)
         expected += [(word >> 8) / 2**24 for word in reference(counter, (seed & MASK, seed >> 32))]
     assert draws.uniform(seed, Stream.AUGMENTATION, [index], draw, count)[0].tolist() == expected[:count]
+
+
+def test_long_vectors_agree_with_unbounded_integers():
+    counters = torch.randint(0, 1 << 32, (1003, 4), generator=torch.Generator().manual_seed(0))
+    found = draws.philox(counters, (MASK, 7))
+    assert found.tolist() == [list(reference(tuple(counter), (MASK, 7))) for counter in counters.tolist()]
+
+
+def test_noise_is_made_of_the_halves_of_the_words():
+    found = draws.noise(5, Stream.DEFORMATION, [9, 3], 1, 11)
+    words = [reference((block | Stream.DEFORMATION << 24, 1, 3, 0), (5, 0)) for block in range(2)]
+    halves = [half for word in (*words[0], *words[1]) for half in (word & 0xFFFF, word >> 16)]
+    assert found[1].tolist() == [(half - 65536 * (half >= 32768)) / 32768 for half in halves[:11]]
+    many = draws.noise(0, Stream.DEFORMATION, range(10), 0, 5000)
+    assert many.min() < -0.999
+    assert many.max() > 0.999
+    assert float(many.var()) == pytest.approx(1 / 3, rel=0.02)
+    assert abs(float(many.mean())) < 0.01
+
+
+def test_children_have_seeds_of_their_own():
+    children = {draws.child(seed, place) for seed in (0, 1, MASK << 32 | 5) for place in range(100)}
+    assert len(children) == 300
+    assert all(0 <= child < 1 << 64 for child in children)
+    assert draws.child(3, 4) == draws.child(3, 4)
+
+
+def test_normal_numbers_are_quantiles():
+    uniforms = torch.tensor([0.0, 0.25, 0.5, 1 - 2.0**-24])
+    expected = norm.ppf(uniforms.double().numpy() + 2.0**-25)
+    assert draws.as_normal(uniforms).tolist() == pytest.approx(expected.tolist(), rel=1e-6, abs=1e-6)
+    assert float(draws.as_normal(uniforms).max()) < 5.5
 
 
 def test_the_batch_does_not_matter():

@@ -51,8 +51,7 @@ class Elastic(Deformation):
         """The noise in [-1, 1), without unit: at every pixel, and around the image as far as the Gaussian reaches."""
         beyond = len(_gaussian(pixels(self.sigma, size[1]))) - 1
         rows, columns = size[0] + beyond, size[1] + beyond
-        numbers = source.uniform(2 * rows * columns)
-        return (2 * numbers - 1).unflatten(1, (2, rows, columns))
+        return source.noise(2 * rows * columns).unflatten(1, (2, rows, columns))
 
     def field(self, parameters: Float[Tensor, "n 2 rows columns"], size: tuple[int, int]) -> Field:
         """The noise smoothed, times alpha."""

@@ -31,6 +31,10 @@ class Source:
         """`count` numbers in [0, 1) for each image."""
         return draws.uniform(self.seed, draws.Stream.DEFORMATION, self.indices, self.draw, count)
 
+    def noise(self, count: int) -> Float[Tensor, "n count"]:
+        """`count` numbers in [-1, 1) of 16 bits for each image."""
+        return draws.noise(self.seed, draws.Stream.DEFORMATION, self.indices, self.draw, count)
+
     def part(self, place: int) -> "Source":
         """The source of one of several parts, independent of the others'."""
         return Source(self.indices, draws.child(self.seed, place), self.draw)
