@@ -2,25 +2,47 @@
 
     uv run --group bench python benchmarks/warp.py
 
-The batch is 64 x 3 x 224 x 224 float32. `grid_sample` is torch's F.grid_sample alone on the very grids that pliant
-resamples along; `pliant` draws, makes the fields and warps. torchvision's ElasticTransform draws one deformation a
-call, so it is called once an image; kornia's thin plate is given one set of points for each image.
+Every family draws, makes its fields and warps; `grid_sample` is torch's F.grid_sample alone on the grids of one of
+them. Other libraries get the same images in the form that they take, on as many threads, one call an image where they
+draw one deformation a call. Writes docs/speed.md, too.
 """
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import albumentations
+import cv2
 import kornia
 import ledger
+import numpy as np
 import torch
 import torch.nn.functional as F
+from monai.transforms.spatial.array import Rand2DElastic
+from skimage.transform import ThinPlateSplineTransform
+from skimage.transform import warp as skimage_warp
 from torch import Tensor
 from torchvision.transforms import v2
 
 import pliant
 
-SHAPE = (64, 3, 224, 224)
+SHAPES = ((64, 3, 224, 224), (2048, 3, 32, 32))
+FEW = 16  # a part of the batch for the slow ones; their times are scaled to the whole
+DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
+FAMILIES: dict[str, pliant.Deformation] = {
+    "ThinPlate": pliant.ThinPlate(5, "4.5%"),
+    "MaxEntropy": pliant.MaxEntropy(3, "2%"),
+    "Translate": pliant.Translate("4%"),
+    "Rotate": pliant.Rotate("4%"),
+    "Scale": pliant.Scale("4%"),
+    "Shear": pliant.Shear("4%"),
+    "Affine": pliant.Affine((-10, 10), ("-4%", "4%"), ("-4%", "4%"), (0.9, 1.1), (-5, 5)),
+    "Pose": pliant.Pose("4%", "40%"),
+    "Circular": pliant.Circular("50%"),
+    "Elastic": pliant.Elastic("22%", "3.2%"),
+    "Sequence of two": pliant.Sequence((pliant.ThinPlate(5, "4.5%"), pliant.Rotate("4%"))),
+}
 
 
 def grids(field: pliant.Field) -> Tensor:
@@ -31,52 +53,118 @@ def grids(field: pliant.Field) -> Tensor:
     return ((2 * places + 1) / places.new_tensor((width, height)) - 1).contiguous()
 
 
+def ours(images: Tensor) -> dict[str, Callable[[], Any]]:
+    """Draw, field and warp of the whole batch by each family; one of them with uint8 and bf16 images, too."""
+    size = (images.shape[2], images.shape[3])
+
+    def run(member: pliant.Deformation, batch: Tensor) -> Callable[[], Any]:
+        return lambda: pliant.warp(batch, member.sample(range(len(batch)), size, device=batch.device))
+
+    plate = FAMILIES["ThinPlate"]
+    return {
+        **{name: run(member, images) for name, member in FAMILIES.items()},
+        "ThinPlate, uint8": run(plate, (images * 255).to(torch.uint8)),
+        "ThinPlate, bf16": run(plate, images.to(torch.bfloat16)),
+    }
+
+
+def theirs(images: Tensor) -> dict[str, tuple[int, Callable[[], Any]]]:
+    """Other libraries: how many images they get, and the call."""
+    width = images.shape[3]
+    count = len(images) // FEW
+    few, alpha, sigma = images[:count], 0.22 * width, 0.032 * width
+    elastic = v2.ElasticTransform(2 * alpha, sigma)
+    kernel = 2 * round(4 * sigma) + 1
+    kornia_plate = kornia.augmentation.RandomThinPlateSpline(0.1, p=1.0)
+    kornia_elastic = kornia.augmentation.RandomElasticTransform(
+        (kernel, kernel), (sigma, sigma), (2 * alpha / width, 2 * alpha / width), p=1.0
+    )
+    runs: dict[str, tuple[int, Callable[[], Any]]] = {
+        "torchvision ElasticTransform": (count, lambda: [elastic(image) for image in few]),
+        "kornia RandomThinPlateSpline": (count, lambda: kornia_plate(few)),
+        "kornia RandomElasticTransform": (count, lambda: kornia_elastic(few)),
+    }
+    if images.device.type != "cpu":
+        return runs
+    arrays = [image.permute(1, 2, 0).contiguous().numpy() for image in few]
+    album_plate = albumentations.ThinPlateSpline(num_control_points=5, p=1.0)
+    album_elastic = albumentations.ElasticTransform(alpha, sigma, noise_distribution="uniform", p=1.0)
+    monai_elastic = Rand2DElastic((width / 5, width / 5), (1, 2), prob=1.0)
+    ends = np.linspace(0, width - 1, 5)
+    points = np.stack(np.meshgrid(ends, ends), -1).reshape(-1, 2)
+
+    def with_skimage() -> None:
+        for array in arrays:
+            spline = ThinPlateSplineTransform()
+            spline.estimate(points, points + np.random.default_rng().uniform(-10, 10, points.shape))
+            skimage_warp(array, spline, order=1)
+
+    return runs | {
+        "albumentations ThinPlateSpline": (count, lambda: [album_plate(image=array) for array in arrays]),
+        "albumentations ElasticTransform": (count, lambda: [album_elastic(image=array) for array in arrays]),
+        "MONAI Rand2DElastic": (count, lambda: [monai_elastic(image) for image in few]),
+        "scikit-image ThinPlateSplineTransform + warp": (count, with_skimage),
+    }
+
+
+def measured(shape: tuple[int, int, int, int], repeats: int) -> dict[str, Any]:
+    """Milliseconds of everything on one batch, and ratios to F.grid_sample."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
+    grid = grids(FAMILIES["ThinPlate"].sample(range(len(images)), (shape[2], shape[3]), device=device))
+    alone: Callable[[], Any] = lambda: F.grid_sample(images, grid, align_corners=False)  # noqa: E731
+    seconds = ledger.interleaved({"grid_sample": alone, **ours(images)}, repeats)
+    others = theirs(images)
+    slow = ledger.interleaved({name: run for name, (_, run) in others.items()}, 2)
+    seconds |= {name: value * len(images) / others[name][0] for name, value in slow.items()}
+    return {
+        "shape": shape,
+        "milliseconds": {name: 1e3 * value for name, value in seconds.items()},
+        "ratio_to_grid_sample": {name: value / seconds["grid_sample"] for name, value in seconds.items()},
+    }
+
+
+def page(results: list[dict[str, Any]]) -> str:
+    """The page as Markdown."""
+    machine = ledger.machine()
+    heads = [" x ".join(map(str, result["shape"])) for result in results]
+    lines = [
+        "# Speed of deformations",
+        "",
+        "Made by `uv run --group bench python benchmarks/warp.py`: draw, field and warp of a batch, in times of "
+        "`F.grid_sample` alone on the same images and as many grids, in one run; fp32 unless said otherwise. "
+        f"{machine['processor']}, {machine['threads']} threads, {machine['device']}, torch "
+        f"{machine['versions']['torch']}. Other libraries were given one {FEW}th of the batch, and their times scaled.",
+        "",
+        f"| | {' | '.join(heads)} |",
+        f"|---|{'---:|' * len(heads)}",
+    ]
+    for name in results[0]["ratio_to_grid_sample"]:
+        ratios = " | ".join(f"{result['ratio_to_grid_sample'][name]:.2f}" for result in results)
+        label = name if name in ("grid_sample",) or name in theirs_names(results) else f"pliant `{name}`"
+        lines.append(f"| {label} | {ratios} |")
+    times = ", ".join(f"{result['milliseconds']['grid_sample']:.1f} ms" for result in results)
+    return "\n".join([*lines, "", f"`grid_sample` itself takes {times}.", ""])
+
+
+def theirs_names(results: list[dict[str, Any]]) -> set[str]:
+    """Names of other libraries' runs: they begin with a library."""
+    known = ("torchvision", "kornia", "albumentations", "MONAI", "scikit-image")
+    return {name for name in results[0]["ratio_to_grid_sample"] if name.startswith(known)}
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out")
+    parser.add_argument("--docs", type=Path, default=DOCS)
     arguments = parser.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0)).to(device)
-    count, size = SHAPE[0], (SHAPE[2], SHAPE[3])
-    deformation = pliant.ThinPlate(grid=5, reach=10.0)
-    elastic = v2.ElasticTransform(alpha=50.0, sigma=5.0)
-    grid = grids(deformation.sample(range(count), size, device=device))
-    points = deformation.parameters(range(count), size, device=device).permute(0, 2, 1) / size[0]
-
-    def with_pliant(dtype: torch.dtype = torch.float32) -> Callable[[], Any]:
-        batch = images if dtype == torch.float32 else (images * 255).to(dtype)
-        return lambda: pliant.warp(batch, deformation.sample(range(count), size, device=device))
-
-    def with_kornia() -> Tensor:
-        y, x = torch.meshgrid(torch.linspace(-1, 1, 5), torch.linspace(-1, 1, 5), indexing="ij")
-        source = torch.stack((x.ravel(), y.ravel()), dim=-1).to(device).expand(count, -1, -1)
-        kernel, affine = kornia.geometry.transform.get_tps_transform(source + points, source)
-        return kornia.geometry.transform.warp_image_tps(images, source + points, kernel, affine)
-
-    seconds = ledger.interleaved(
-        {
-            "grid_sample": lambda: F.grid_sample(images, grid, align_corners=False),
-            "pliant": with_pliant(),
-            "pliant_uint8": with_pliant(torch.uint8),
-        },
-        arguments.repeats,
-    )
-    others = ledger.interleaved(
-        {
-            "torchvision_elastic_per_image": lambda: [elastic(image) for image in images],
-            "kornia_thin_plate": with_kornia,
-        },
-        repeats=2,
-    )
-    seconds |= others
-    results = {
-        "shape": SHAPE,
-        "milliseconds": {name: 1e3 * value for name, value in seconds.items()},
-        "ratio_to_grid_sample": {name: value / seconds["grid_sample"] for name, value in seconds.items()},
-    }
-    ledger.write("warp", results, arguments.out)
+    cv2.setNumThreads(torch.get_num_threads())
+    results = [measured(shape, arguments.repeats) for shape in SHAPES]
+    ledger.write("warp", {"batches": results}, arguments.out)
+    arguments.docs.write_text(page(results))
+    print(page(results))
 
 
 if __name__ == "__main__":
