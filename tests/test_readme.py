@@ -17,7 +17,7 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "printed"), zip(CODE, ("layer_index", "tensor("), strict=True))
+@pytest.mark.parametrize(("code", "printed"), list(zip(CODE, ("layer_index", "tensor("), strict=True)))
 def test_the_code_runs(code, printed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
