@@ -243,6 +243,11 @@ def test_families_that_cannot_be_had_by_name(here, capsys):
 def test_folds_can_be_refused(here, capsys):
     said = bad(capsys, "--reach", "12px", "--refuse-folds")
     assert said.startswith("pliant: the deformation of image ")
+    assert measure("--reach", "12px", "--refuse-folds", "--invertible", "--out", "result") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    share = Profile.load(here / "result").provenance["displacement"]["shrunk"]
+    assert 0 < share <= 1
+    assert f"folds none, {share:.1%} of the deformations shrunk for it" in printed
 
 
 def test_layers_are_listed_with_shapes(here, capsys):

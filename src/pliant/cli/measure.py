@@ -43,6 +43,7 @@ def measure(
     seed: int = 0,
     on_bad_image: Literal["skip", "refuse"] = "skip",
     refuse_folds: bool = False,
+    invertible: bool = False,
     fail_above: float | None = None,
     at: str | None = None,
     size: int | None = None,
@@ -92,6 +93,8 @@ def measure(
         Leave out images that cannot be used, and list them, or refuse to go on.
     refuse_folds
         Refuse deformations that fold.
+    invertible
+        Shrink deformations that fold until they do not.
     fail_above
         Exit with status 1 if the interval of a layer lies above this sensitivity: a gate for a build.
     at
@@ -126,7 +129,7 @@ def measure(
         profile = measure_model(
             loaded.model.to(place),
             sample.batches,
-            member(family, grid, reach, loaded.size[1]),
+            member(family, grid, reach, loaded.size[1], invertible=invertible),
             layers=chosen,
             metric=metric,
             seed=seed,

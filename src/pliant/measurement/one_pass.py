@@ -123,7 +123,7 @@ def measure_each(
     if first is None or len(first) < 2:
         raise InputError(f"{0 if first is None else len(first)} images: a median over pairs needs at least 2")
     shape, size = tuple(first.shape[1:]), (first.shape[2], first.shape[3])
-    field_sums = np.zeros(2)
+    field_sums = np.zeros(3)
     largest, done, number = 0.0, 0, 0
     with torch.inference_mode(False), kept(model), torch.no_grad():
         model.eval()
@@ -143,7 +143,8 @@ def measure_each(
             folds = field.folds
             if refuse_folds and bool(folds.any()):
                 raise InputError(_folding(field, done))
-            field_sums += float(folds.sum()), float(field.rms.sum())
+            shrunk = 0 if field.shrunk is None else int(field.shrunk.count_nonzero())
+            field_sums += float(folds.sum()), float(field.rms.sum()), shrunk
             largest = max(largest, float(field.largest.max()))
             warped = warp(clean, field, padding)
             both = feed(torch.cat((clean, warped)))
@@ -175,7 +176,7 @@ def measure_each(
         device=str(device or "cpu"),
         dtype=str(dtype or "as given").removeprefix("torch."),
         threads=torch.get_num_threads(),
-        displacement={"rms": float(field_sums[1]) / done, "largest": largest},
+        displacement={"rms": float(field_sums[1]) / done, "largest": largest, "shrunk": float(field_sums[2]) / done},
     )
     return {
         metric: _profile(

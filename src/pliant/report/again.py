@@ -73,6 +73,7 @@ def of_profile(profile: Profile) -> Facts:
 def _protocol(profiles: list[Profile]) -> Facts:
     """How the profiles were measured. One run measures all alike, but for batch norm."""
     first = profiles[0].protocol
+    per_axis = " px at most per axis" if first.get("deformation", {}).get("family") == "thin_plate" else ""
     moved = profiles[0].provenance.get("displacement", {})
     pixels = f"; rms {moved['rms']:.2f} px, largest {moved['largest']:.2f} px" if moved else ""
     outside = f"outside the image: {first['padding']}"
@@ -80,9 +81,9 @@ def _protocol(profiles: list[Profile]) -> Facts:
     return [
         (
             "Deformation",
-            f"{wording.deformation(first)} px at most per axis{pixels}; {outside}",
+            f"{wording.deformation(first)}{per_axis}{pixels}; {outside}",
         ),
-        ("Folds", ", ".join(dict.fromkeys(wording.folds(profile.folds) for profile in profiles))),
+        ("Folds", ", ".join(dict.fromkeys(wording.folds_of(profile) for profile in profiles))),
         ("Measured on", f"{first['images']:,} images of {shape}, in blocks of {first['block']} that share a median"),
         ("Distance", profiles[0].metric),
         ("Batch norm", ", ".join(dict.fromkeys(wording.batch_norm(profile.protocol) for profile in profiles))),

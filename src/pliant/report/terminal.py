@@ -74,5 +74,5 @@ def _how(profile: Profile) -> str:
         f"0: invariant, 1: as far as an unrelated image. {profile.images} images; "
         f"{wording.deformation(profile.protocol)}; block {profile.protocol.get('block')}; "
         f"batch norm {wording.batch_norm(profile.protocol)}; {profile.metric} distance; "
-        f"folds {wording.folds(profile.folds)}; {profile.level:.0%} intervals"
+        f"folds {wording.folds_of(profile)}; {profile.level:.0%} intervals"
     )

@@ -53,5 +53,11 @@ def folds(share: float) -> str:
     return "none" if share == 0 else "under 0.01% of pixels" if share < 1e-4 else f"{share:.2%} of pixels"
 
 
+def folds_of(profile: Profile) -> str:
+    """The same of a profile; and the share of images whose deformations were shrunk so that they do not fold."""
+    shrunk = profile.provenance.get("displacement", {}).get("shrunk", 0)
+    return folds(profile.folds) + (f", {shrunk:.1%} of the deformations shrunk for it" if shrunk else "")
+
+
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
