@@ -33,7 +33,7 @@ def chart(results: Results, panel: Panel) -> "alt.LayerChart | None":
     x = by_layer(_ticks(found[0].layers), "layer" if panel.quantity == SENSITIVITY else "3x3 layer")
     scale_y = alt.Scale(domainMin=0) if panel.quantity == SENSITIVITY else alt.Scale(zero=False)
     y = alt.Y("mean:Q", title=panel.quantity, scale=scale_y)
-    band = base.mark_area().encode(
+    band = base.mark_area(clip=True).encode(
         x=x, y=alt.Y("low:Q", title=panel.quantity), y2="high:Q",
         opacity=alt.condition(pick, alt.value(0.15), alt.value(0.02)),
     )  # fmt: skip
