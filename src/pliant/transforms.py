@@ -16,6 +16,7 @@ from pliant.deform import PADDINGS, Deformation, Field, Padding, warp
 from pliant.deform.resampling import copied
 
 _EDGE = 33  # points on each edge of a box
+_MODES = ("L", "RGB", "RGBA")
 
 
 class Deform(v2.Transform):
@@ -28,8 +29,9 @@ class Deform(v2.Transform):
 
     Images: tensors, tv_tensors.Image, PIL images (c, h, w), or batches (n, c, h, w), uint8 or floating point; a video
     is deformed alike in all its frames. Masks are resampled to the nearest pixel. Boxes become the smallest that hold
-    their deformed edges, cut off at the canvas; key points go where their pixels go. Of a batch, masks have the batch
-    as their first dimension, boxes and key points cannot tell their images: they raise `InputError`.
+    their deformed edges, cut off at the canvas; key points go where their pixels go, which is no one place where a
+    field folds. Of a batch, masks have the batch as their first dimension, boxes and key points cannot tell their
+    images: they raise `InputError`.
     """
 
     _transformed_types = (torch.Tensor, PILImage)
@@ -56,7 +58,7 @@ class Deform(v2.Transform):
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """The field of the images among the inputs, and whether they are a batch."""
         for found in flat_inputs:
-            images = F.pil_to_tensor(found) if isinstance(found, PILImage) else found
+            images = _pixels(found) if isinstance(found, PILImage) else found
             if isinstance(images, tv_tensors.Video):
                 return self._drawn(images.as_subclass(Tensor).flatten(0, -4)[None])
             if isinstance(images, tv_tensors.Image) or type(images) is Tensor:
@@ -69,7 +71,7 @@ class Deform(v2.Transform):
         """One of the inputs, moved along the field of its images."""
         field, batch = params["field"], params["batch"]
         if isinstance(inpt, PILImage):
-            return F.to_pil_image(warp(F.pil_to_tensor(inpt)[None], field, self.padding)[0])
+            return F.to_pil_image(warp(_pixels(inpt)[None], field, self.padding)[0])
         if isinstance(inpt, tv_tensors.BoundingBoxes | tv_tensors.KeyPoints):
             require(not batch, "boxes and key points of a batch cannot tell their images: deform one image at a time")
             return _boxes(inpt, field) if isinstance(inpt, tv_tensors.BoundingBoxes) else _key_points(inpt, field)
@@ -99,8 +101,18 @@ class Deform(v2.Transform):
                 mask.ndim >= 3 and len(mask) == len(field),
                 f"masks of {len(field)} images have that as their first dimension, got {tuple(mask.shape)}",
             )
+        require(
+            tuple(mask.shape[-2:]) == field.size,
+            f"a mask of {tuple(mask.shape[-2:])} does not belong to an image of {field.size}",
+        )
         layers = mask.reshape(len(field), -1, *mask.shape[-2:])
         return copied(layers, field.displacement.round(), self.padding).view_as(mask)
+
+
+def _pixels(image: PILImage) -> Tensor:
+    """The pixels of a PIL image, (c, h, w) uint8."""
+    require(image.mode in _MODES, f"a PIL image of mode {image.mode}: convert it to one of {', '.join(_MODES)} first")
+    return F.pil_to_tensor(image)
 
 
 def _index(image: Tensor) -> int:
@@ -116,7 +128,7 @@ def _repeated(field: Field, count: int) -> Field:
 def _key_points(points: tv_tensors.KeyPoints, field: Field) -> tv_tensors.KeyPoints:
     """Where the pixels go that the points name."""
     plain = points.as_subclass(Tensor)
-    moved = field.carry(plain.reshape(1, -1, 2).float()).view_as(plain)
+    moved = field.carry(plain.reshape(1, -1, 2).float()).points.view_as(plain)
     return _like(_as(moved, plain.dtype), points)
 
 
@@ -127,9 +139,13 @@ def _boxes(boxes: tv_tensors.BoundingBoxes, field: Field) -> tv_tensors.Bounding
         f"boxes of the format {boxes.format.value} are turned; deformed they are no such boxes any more: convert them",
     )
     plain = boxes.as_subclass(Tensor)
-    corners = F.convert_bounding_box_format(plain, boxes.format, tv_tensors.BoundingBoxFormat.XYXY).float()
+    require(
+        tuple(boxes.canvas_size) == field.size,
+        f"boxes on a canvas of {tuple(boxes.canvas_size)} do not belong to an image of {field.size}",
+    )
+    corners = F.convert_bounding_box_format(plain.float(), boxes.format, tv_tensors.BoundingBoxFormat.XYXY)
     # Boxes count from the edge of the first pixel, fields from its centre.
-    moved = field.carry(_edges(corners - 0.5).reshape(1, -1, 2)).view(len(corners), -1, 2) + 0.5
+    moved = field.carry(_edges(corners - 0.5).reshape(1, -1, 2)).points.view(len(corners), 4 * _EDGE, 2) + 0.5
     height, width = field.size
     limit = moved.new_tensor([width, height])
     held = torch.cat((moved.amin(1), moved.amax(1)), 1).clamp(min=0)

@@ -78,6 +78,26 @@ def test_files_of_one_name_do_not_overwrite_each_other(here):
     assert {"1-0.png", "1-1.png"} < {path.name for path in (here / "result").iterdir()}
 
 
+def test_strengths_that_a_family_does_not_reach_are_left_out_of_the_sheet(here):
+    assert deform("0.png", "--family", "scale", "--strength", "15%") == 0
+    sheet = shown("result/contact-sheet.png")
+    assert (sheet[:, 26:, 8 + 4 * 200 :] == 255).all()
+    assert not (sheet[:, 26:, 8 + 3 * 200 : 4 * 200] == 255).all()
+
+
+def test_nothing_is_written_over_an_image_or_another_result(here, capsys):
+    before = (here / "0.png").read_bytes()
+    assert cli.run(["deform", "0.png", "--out", "."]) == 2
+    assert "0.png is one of the images: choose another folder with --out" in " ".join(capsys.readouterr().err.split())
+    assert (here / "0.png").read_bytes() == before
+    for folder, name in (("a", "1.png"), ("b", "1.png"), ("c", "1-0.png"), ("d", "contact-sheet.png")):
+        (here / folder).mkdir()
+        (here / folder / name).write_bytes(before)
+    assert "two results would be written to result/1-0.png" in bad(capsys, "a/1.png", "b/1.png", "c/1-0.png")
+    assert "two results would be written to result/contact-sheet.png" in bad(capsys, "d/contact-sheet.png")
+    assert not (here / "result").exists()
+
+
 def bad(capsys, *arguments):
     capsys.readouterr()
     assert deform(*arguments) == 2

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from pliant._checks import InputError
-from pliant.deform import Field, ThinPlate, Translate, warp
+from pliant.deform import Affine, Field, Rotate, Scale, ThinPlate, Translate, warp
 
 
 def linear(matrix, size=(5, 7)):
@@ -22,8 +22,23 @@ def test_folds_are_the_share_of_pixels_that_turn_over():
     assert linear(((-2.0, 0.0), (0.0, 0.0))).folds.tolist() == [1.0]
     assert linear(((-0.9, 0.0), (0.0, 0.0))).folds.tolist() == [0.0]
     displacement = torch.zeros(1, 2, 4, 8)
-    displacement[0, 0, :, 4:] = -6.0  # columns 3 and 4 see a slope of -3 in central differences
-    assert Field(displacement).folds.tolist() == [0.25]
+    displacement[0, 0, :, 4:] = -6.0  # one column of squares of seven turns over
+    assert Field(displacement).folds.tolist() == [pytest.approx(1 / 7)]
+
+
+def test_pixels_that_change_places_in_turn_are_folds():
+    displacement = torch.zeros(1, 2, 6, 6)
+    displacement[0, 0, :, ::2] = 1.5  # central differences see nothing of it
+    assert Field(displacement).jacobian()[..., 1:-1].min() > 0
+    assert Field(displacement).folds.item() == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize("size", [(1, 8), (8, 1), (1, 1)])
+def test_folds_of_a_side_of_one_pixel(size):
+    assert Field(torch.zeros(1, 2, *size)).folds.tolist() == [0.0]
+    jumps = torch.zeros(1, 2, *size)
+    jumps.flatten(2)[..., 4:] = -9.0
+    assert (Field(jumps).folds > 0).tolist() == [size != (1, 1)]
 
 
 def test_a_squeeze_to_nothing_counts_as_a_fold():
@@ -90,8 +105,10 @@ def test_what_folds_however_small_becomes_the_identity():
 
 def test_the_inverse_takes_the_deformation_back():
     field = ThinPlate(4, 3.0, invertible=True).sample(range(6), (48, 64))
-    inverse, error = field.invert(tolerance=1e-4)
+    inverse, error = field.invert()
     assert error.max() < 2e-3
+    alone = field[4].invert()
+    assert torch.equal(alone.field.displacement[0], inverse.displacement[4])
     there_and_back = field.then(inverse)
     inner = there_and_back.displacement[..., 8:-8, 8:-8].abs()
     assert inner.max() < 0.05
@@ -105,6 +122,32 @@ def test_the_inverse_of_a_translation_is_exact():
     inverse, error = Translate(x=3, y=-2).sample([0], (9, 9)).invert()
     assert torch.equal(inverse.displacement, Translate(x=-3, y=2).sample([0], (9, 9)).displacement)
     assert error.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    "member", [Rotate(degrees=90), Rotate(degrees=180), Scale(factor=0.4), Affine(70, 3, 2, 0.7, 20)]
+)
+def test_large_motions_are_taken_back(member):
+    size = (21, 30)
+    inverse, error = member.sample([0], size).invert()
+    assert error.item() < 1e-3
+    points = torch.tensor([[[3.0, 4.0], [20.0, 11.0], [14.5, 10.0]]])
+    carried, error = member.sample([0], size).carry(points)
+    assert error.max() < 1e-3
+    back, _ = inverse.carry(carried)
+    torch.testing.assert_close(back, points, atol=2e-3, rtol=0)
+
+
+def test_an_image_of_nan_and_no_image_at_all():
+    field = ThinPlate(4, 2.0).sample(range(3), (16, 16))
+    broken = field.displacement.clone()
+    broken[1] = float("nan")
+    inverse, error = Field(broken).invert()
+    whole = field.invert()
+    assert torch.equal(inverse.displacement[[0, 2]], whole.field.displacement[[0, 2]])
+    assert not error[1] < 1e9
+    assert Field(torch.zeros(0, 2, 4, 4)).invert().error.shape == (0,)
+    assert Field(torch.zeros(1, 2, 4, 4)).carry(torch.zeros(1, 0, 2)).points.shape == (1, 0, 2)
 
 
 def test_what_has_no_inverse_says_so():

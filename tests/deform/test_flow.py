@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pliant._checks import InputError
-from pliant.deform import Flow
+from pliant.deform import Flow, Sequence
 
 
 def test_a_flow_is_used_as_it_is():
@@ -15,6 +15,11 @@ def test_descriptions_of_flows_tell_them_apart():
     given = torch.zeros(2, 5, 6)
     assert Flow(given).describe() == Flow(given.clone()).describe()
     assert Flow(given).describe() != Flow(given + 1).describe()
+    assert Flow(given) == Flow(given.clone())
+    assert hash(Flow(given)) == hash(Flow(given.clone()))
+    assert Flow(given) != Flow(given + 1)
+    assert Flow(given) != Flow(given, invertible=True)
+    assert Sequence((Flow(given),)) != Sequence((Flow(given + 1),))
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -62,7 +62,7 @@ def test_displacement_and_temperature_say_the_same():
 
 def test_the_rms_length_is_what_draws_have():
     assert MaxEntropy(3, 1.0).rms((32, 32)) == pytest.approx(0.816, abs=5e-4)
-    for size in ((32, 32), (20, 41)):
+    for size in ((32, 32), (20, 41), (3, 3)):
         found = MaxEntropy(3, 1.0).sample(range(4000), size).displacement.square().sum(1).mean().sqrt()
         assert float(found) == pytest.approx(MaxEntropy(3, 1.0).rms(size), rel=0.02)
 

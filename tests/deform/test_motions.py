@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import chisquare
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import affine
 
@@ -65,6 +66,12 @@ def test_only_whole_pixels_if_asked():
     drawn = Translate("5px", whole=True).parameters(range(500), (30, 30))[:, 1:3]
     assert torch.equal(drawn, drawn.round())
     assert drawn.unique().tolist() == list(range(-5, 6))
+    drawn = Translate(2.6, whole=True).parameters(range(5000), (30, 30))[:, 1:3]
+    values, counts = drawn.unique(return_counts=True)
+    assert values.tolist() == [-2, -1, 0, 1, 2]
+    assert chisquare(counts.numpy()).pvalue > 0.01
+    with pytest.raises(InputError, match=r"^x from 0.2 to 0.8 pixels: there is no whole one between them$"):
+        Translate(x=(0.2, 0.8), whole=True).sample([0], (30, 30))
 
 
 def test_a_quarter_turn():
@@ -109,14 +116,19 @@ def test_ranges_are_kept_and_used():
         (lambda: Translate(1.0, x=2), "translate: give one of reach, x or y, got reach, x or y"),
         (lambda: Scale(factor=(0, 2)), "factor=(0, 2): a factor of the size must be above 0"),
         (lambda: Shear(degrees=90), "degrees=90: between -90 and 90 degrees"),
-        (lambda: Affine((3, 1)), "degrees=(3, 1): give one value, or a pair (low, high), finite"),
-        (lambda: Affine(math.nan), "degrees=nan: give one value, or a pair (low, high), finite"),
+        (lambda: Affine((3, 1)), "degrees=(3, 1): give one number, or a pair (low, high), finite"),
+        (lambda: Affine(math.nan), "degrees=nan: give one number, or a pair (low, high), finite"),
+        (lambda: Rotate(degrees="10%"), "degrees='10%': give one number, or a pair (low, high), finite"),
+        (lambda: Affine([-10, 10]), "degrees=[-10, 10]: give one number, or a pair (low, high), finite"),
+        (lambda: Affine((-10, 0, 10)), "degrees=(-10, 0, 10): give one number, or a pair (low, high), finite"),
+        (lambda: Translate(x=""), "'' is no length: give pixels, as 10px, or a share of the width, as 4.5%"),
         (
             lambda: Scale("60%").sample([0], (20, 20)),
             "reach=60%: less than half of the width of 20 pixels",
         ),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_settings(make, message):
     with pytest.raises(InputError) as error:
         make()

@@ -16,7 +16,7 @@ def test_equals_the_loop_over_pixels():
             np.testing.assert_allclose(field[:, row, column], [-2.0 * left**3, 1.5 * left**3], atol=1e-6)
 
 
-def test_the_part_moves_where_it_is_told_and_the_rest_stays_to_the_bit():
+def test_the_part_moves_where_it_is_told_and_the_rest_stays():
     image = torch.rand((1, 1, 40, 40), generator=torch.Generator().manual_seed(0))
     image[..., 10, 12] = 9.0
     moved = warp(image, Pose(3.0, 8.0).field(torch.tensor([[12.0, 10.0, 3.0, 0.0]]), (40, 40)))

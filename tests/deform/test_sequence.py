@@ -51,6 +51,11 @@ def test_a_step_that_is_to_be_invertible_is():
     wild = ThinPlate(4, "60%", invertible=True)
     composed = Sequence((wild, Translate(x=0))).sample(range(4), (16, 16))
     assert composed.folds.tolist() == [0.0] * 4
+    assert composed.shrunk is not None
+    assert composed.shrunk.min() > 0
+    free = Sequence((ThinPlate(4, "60%"), Translate(x=0))).sample(range(4), (16, 16))
+    assert free.folds.min() > 0
+    assert free.shrunk is None
 
 
 def test_an_empty_sequence_is_refused():

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from pliant._checks import InputError
-from pliant.deform import Affine, Deformation, Flow, Pose, Rotate, ThinPlate, Translate, warp
+from pliant.deform import Affine, Circular, Deformation, Flow, Pose, Rotate, ThinPlate, Translate, warp
 from pliant.transforms import Deform
 
 SIZE = (40, 56)
@@ -98,7 +98,10 @@ def scene(deformation: Deformation, box=(20, 12, 36, 27), padding="zeros", **mor
     return Deform(deformation, padding)(sample)
 
 
-STRONG = [Affine(25, 3, -2, 1.2, 10), Affine(-40), ThinPlate(4, 4.0), Pose("10%", "60%"), Translate(x=-7, y=5)]
+STRONG = [
+    *(Affine(25, 3, -2, 1.2, 10), Affine(-40), Rotate(degrees=90), Rotate(degrees=180), Affine(50, scale=0.7)),
+    *(ThinPlate(4, 4.0), Pose("10%", "60%"), Translate(x=-7, y=5)),
+]
 
 
 @pytest.mark.parametrize("deformation", STRONG)
@@ -164,6 +167,38 @@ def test_key_points_go_where_their_pixels_go(deformation):
     torch.testing.assert_close(out["points"][0].as_subclass(torch.Tensor), centre, atol=0.4, rtol=0)
 
 
+def test_what_rolls_out_of_the_image_comes_back_with_its_key_point():
+    image = torch.zeros(1, *SIZE)
+    image[0, 35, 50] = 1.0
+    sample = {"image": image, "points": tv_tensors.KeyPoints([[50.0, 35.0]], canvas_size=SIZE)}
+    for seed in range(4):
+        out = Deform(Circular(20), seed=seed)(sample)
+        ((row, column),) = out["image"][0].nonzero().tolist()
+        assert out["points"].tolist() == [[pytest.approx(column, abs=1e-3), pytest.approx(row, abs=1e-3)]]
+
+
+def test_images_without_objects():
+    sample = {
+        "image": pictures(1)[0],
+        "boxes": tv_tensors.BoundingBoxes(torch.zeros(0, 4), format="XYXY", canvas_size=SIZE),
+        "points": tv_tensors.KeyPoints(torch.zeros(0, 2), canvas_size=SIZE),
+        "masks": tv_tensors.Mask(torch.zeros(0, *SIZE, dtype=torch.bool)),
+    }
+    out = Deform(PLATE)(sample)
+    assert {name: tuple(value.shape) for name, value in out.items()} == {
+        name: tuple(value.shape) for name, value in sample.items()
+    }
+
+
+@pytest.mark.parametrize("form", ["XYXY", "XYWH", "CXCYWH"])
+def test_boxes_of_whole_numbers_stay_as_they_are_under_no_deformation(form):
+    boxes = tv_tensors.BoundingBoxes(
+        [[11, 11, 5, 5]] if form != "XYXY" else [[4, 5, 9, 11]], format=form, canvas_size=SIZE
+    )
+    out = Deform(ThinPlate(reach=0))({"image": pictures(1)[0], "boxes": boxes})["boxes"]
+    assert out.tolist() == boxes.tolist()
+
+
 def test_key_points_of_whole_numbers_stay_whole():
     points = tv_tensors.KeyPoints(torch.tensor([[[3, 4], [9, 9]]]), canvas_size=SIZE)
     out = Deform(Translate(x=2, y=-1))({"image": pictures(1)[0], "points": points})["points"]
@@ -194,6 +229,21 @@ def test_masks_of_a_batch():
                 tv_tensors.BoundingBoxes(torch.zeros(1, 5), format="CXCYWHR", canvas_size=SIZE),
             ],
             "boxes of the format CXCYWHR are turned",
+        ),
+        (
+            [
+                pictures(1)[0],
+                tv_tensors.BoundingBoxes(torch.zeros(1, 4), format="XYXY", canvas_size=(5, 5)),
+            ],
+            r"boxes on a canvas of \(5, 5\) do not belong to an image of \(40, 56\)",
+        ),
+        (
+            [tv_tensors.Image(pictures(1)[0]), tv_tensors.Mask(torch.zeros(5, 5))],
+            r"a mask of \(5, 5\) does not belong to an image of \(40, 56\)",
+        ),
+        (
+            [F.to_pil_image(pictures(1)[0]).convert("P")],
+            "a PIL image of mode P: convert it to one of L, RGB, RGBA first",
         ),
         ([torch.zeros(5)], r"images have the shape \(c, h, w\) or \(n, c, h, w\), got"),
     ],

@@ -1,6 +1,6 @@
 """`pliant deform`: images deformed, to look at what a family and a strength do before anything is measured."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from pliant.deform import Field, Padding, pixels, warp
 
 FACTORS = (0.0, 0.5, 1.0, 2.0, 4.0)
 """The contact sheet shows each image at these times the strength."""
+SHEET = "contact-sheet.png"
 _TILE, _GAP, _LINE = 192, 8, 18  # pixels of the contact sheet
 _SQUARES = 24  # of the checkerboard, along the longer side
 
@@ -71,10 +72,11 @@ def deform(
         Leave out images that cannot be used, and list them, or refuse to go on.
     """
     require(len(images) > 0, "no images: name the files to deform")
+    names = _names(images, out)
     records.check_writable(out)
     console = Console()
     table = Table("image", "size", "rms, px", "largest, px", "folds", box=None)
-    tiles, skipped, names = [], [], _names(images)
+    rows, skipped = [], []
     for index, (path, name) in enumerate(zip(images, names, strict=True)):
         try:
             picture = F.pil_to_tensor(read(path))
@@ -84,51 +86,59 @@ def deform(
             skipped.append(f"{path}: {error}")
             continue
         size = (picture.shape[1], picture.shape[2])
-        shot = _Shot(picture, padding, [
-            member(family, points, strength, size[1], factor, invertible).sample([index], size, seed, draw)
-            for factor in FACTORS
-        ])  # fmt: skip
-        _write(out / f"{name}.png", shot.at(1.0))
+
+        def drawn(factor: float, size: tuple[int, int] = size, index: int = index) -> Field:
+            chosen = member(family, points, strength, size[1], factor, invertible)
+            return chosen.sample([index], size, seed, draw)
+
+        field = drawn(1.0)
+        deformed = warp(picture[None], field, padding)[0]
+        _write(out / f"{name}.png", deformed)
         if grid:
-            _write(out / f"{name}-grid.png", warp(_checkerboard(size)[None], shot.field, padding)[0])
+            _write(out / f"{name}-grid.png", warp(_checkerboard(size)[None], field, padding)[0])
         if fields:
-            shot.field.save(out / f"{name}.safetensors")
-        tiles.append(shot)
-        numbers = (shot.field.rms, shot.field.largest)
+            field.save(out / f"{name}.safetensors")
+        rows.append([_tile(deformed) if factor == 1 else _at(picture, drawn, factor, padding) for factor in FACTORS])
+        numbers = (field.rms, field.largest)
         table.add_row(
-            str(path), f"{size[1]} x {size[0]}", *(f"{float(n):.2f}" for n in numbers), f"{float(shot.field.folds):.2%}"
+            str(path), f"{size[1]} x {size[0]}", *(f"{float(n):.2f}" for n in numbers), f"{float(field.folds):.2%}"
         )
-    require(bool(tiles), f"none of the {len(images)} images can be deformed: {'; '.join(skipped)}")
-    _save(out / "contact-sheet.png", _contact_sheet(tiles, strength))
+    require(bool(rows), f"none of the {len(images)} images can be deformed: {'; '.join(skipped)}")
+    _save(out / SHEET, _contact_sheet(rows, strength))
     console.print(table)
     for reason in skipped:
         console.print(f"left out {reason}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Written to {out}; contact-sheet.png shows other strengths.", soft_wrap=True, highlight=False)
+    console.print(f"Written to {out}; {SHEET} shows other strengths.", soft_wrap=True, highlight=False)
     return 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Shot:
-    """A picture, and its fields at the strengths of the contact sheet."""
-
-    picture: UInt8[Tensor, "3 h w"]
-    padding: Padding
-    fields: list[Field]
-
-    @property
-    def field(self) -> Field:
-        """The one of the strength that was asked for."""
-        return self.fields[FACTORS.index(1.0)]
-
-    def at(self, factor: float) -> UInt8[Tensor, "3 h w"]:
-        """The picture at so many times the strength."""
-        return warp(self.picture[None], self.fields[FACTORS.index(factor)], self.padding)[0]
+def _at(
+    picture: UInt8[Tensor, "3 h w"], drawn: Callable[[float], Field], factor: float, padding: Padding
+) -> Image.Image | None:
+    """A tile of the picture at so many times the strength; None where the family does not reach so far."""
+    try:
+        return _tile(warp(picture[None], drawn(factor), padding)[0])
+    except InputError:
+        return None
 
 
-def _names(images: tuple[Path, ...]) -> list[str]:
-    """A name for each file, its stem, numbered where several have the same."""
+def _tile(picture: UInt8[Tensor, "3 h w"]) -> Image.Image:
+    tile = F.to_pil_image(picture)
+    tile.thumbnail((_TILE, _TILE), Image.Resampling.LANCZOS)
+    return tile
+
+
+def _names(images: tuple[Path, ...], out: Path) -> list[str]:
+    """A name for each file, its stem, numbered where several have the same; none writes over an image or another."""
     stems = [path.stem for path in images]
-    return [stem if stems.count(stem) == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
+    names = [stem if stems.count(stem) == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
+    written = [out / f"{name}{end}" for name in names for end in (".png", "-grid.png", ".safetensors")]
+    written.append(out / SHEET)
+    for path in written:
+        inputs = {image.resolve() for image in images}
+        require(path.resolve() not in inputs, f"{path} is one of the images: choose another folder with --out")
+        require(written.count(path) == 1, f"two results would be written to {path}: rename one of the images")
+    return names
 
 
 def _checkerboard(size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
@@ -138,18 +148,17 @@ def _checkerboard(size: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
     return board.to(torch.uint8).expand(3, *size)
 
 
-def _contact_sheet(shots: list[_Shot], strength: str) -> Image.Image:
-    """One row an image, one column a strength."""
-    width, height = (count * (_TILE + _GAP) + _GAP for count in (len(FACTORS), len(shots)))
+def _contact_sheet(rows: list[list[Image.Image | None]], strength: str) -> Image.Image:
+    """One row an image, one column a strength; empty where the family does not reach so far."""
+    width, height = (count * (_TILE + _GAP) + _GAP for count in (len(FACTORS), len(rows)))
     sheet = Image.new("RGB", (width, height + _LINE), "white")
     pen = ImageDraw.Draw(sheet)
     for column, factor in enumerate(FACTORS):
         left = _GAP + column * (_TILE + _GAP)
         pen.text((left, _GAP // 2), _times(strength, factor), fill="black")
-        for row, shot in enumerate(shots):
-            tile = F.to_pil_image(shot.at(factor))
-            tile.thumbnail((_TILE, _TILE), Image.Resampling.LANCZOS)
-            sheet.paste(tile, (left, _LINE + _GAP + row * (_TILE + _GAP)))
+        for row, tiles in enumerate(rows):
+            if (tile := tiles[column]) is not None:
+                sheet.paste(tile, (left, _LINE + _GAP + row * (_TILE + _GAP)))
     return sheet
 
 

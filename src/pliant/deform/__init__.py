@@ -7,7 +7,7 @@ from pliant.deform.affine import Affine
 from pliant.deform.circular import Circular
 from pliant.deform.elastic import Elastic
 from pliant.deform.family import Deformation
-from pliant.deform.field import Field, Inverse
+from pliant.deform.field import Carried, Field, Inverse
 from pliant.deform.flow import Flow
 from pliant.deform.length import Length, pixels
 from pliant.deform.max_entropy import MaxEntropy
@@ -56,11 +56,11 @@ def described(description: dict[str, Any]) -> Deformation:
     }
     member = family(str(settings.pop("family", "")))
     require(member is not Flow, "a flow cannot be made from its description: its displacements are not in it")
-    if member is Sequence:
-        settings["steps"] = tuple(described(step) for step in settings["steps"])
     try:
+        if member is Sequence:
+            settings["steps"] = tuple(described(step) for step in settings["steps"])
         return member(**settings)
-    except TypeError as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{description} describes no {member.name}: {error}") from None
 
 
@@ -68,6 +68,7 @@ __all__ = [
     "FAMILIES",
     "PADDINGS",
     "Affine",
+    "Carried",
     "Circular",
     "Deformation",
     "Elastic",

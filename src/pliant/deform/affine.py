@@ -2,14 +2,13 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pliant._checks import require
-from pliant.deform.basis import combined
+from pliant.deform.basis import cached, combined
 from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Lengths, Numbers, check_ends, ends
@@ -37,7 +36,7 @@ class Motion(Deformation):
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 6"]:
         """Degrees, x and y (pixels), scale, shear_x and shear_y (degrees), each uniform between its ends."""
         numbers = source.uniform(len(STILL))
-        low, high = torch.tensor(list((STILL | self.ends(size)).values()), device=numbers.device).unbind(1)
+        low, high = numbers.new_tensor(list((STILL | self.ends(size)).values())).unbind(1)
         return torch.lerp(low, high, numbers)
 
     def field(self, parameters: Float[Tensor, "n 6"], size: tuple[int, int]) -> Field:
@@ -73,7 +72,7 @@ class Affine(Motion):
 
     def __post_init__(self) -> None:
         for part in STILL:
-            check_ends(part, getattr(self, part))
+            check_ends(part, getattr(self, part), lengths=part in ("x", "y"))
         require(ends(self.scale)[0] > 0, f"scale={self.scale}: a factor of the size must be above 0")
         check_shear("shear_x", self.shear_x)
         check_shear("shear_y", self.shear_y)
@@ -100,10 +99,10 @@ def half(size: tuple[int, int]) -> float:
     return max(size[1] - 1, 1) / 2
 
 
-@lru_cache(maxsize=8)
+@cached
 def _places(size: tuple[int, int], device: torch.device) -> Float[Tensor, "3 hw"]:
     """x and y of each pixel from the centre, pixels, and 1."""
     height, width = size
     require(height > 0 and width > 0, f"size={size}: (height, width), pixels, must be positive")
     y, x = torch.meshgrid(*(torch.arange(side) - (side - 1) / 2 for side in size), indexing="ij")
-    return torch.stack((x.ravel(), y.ravel(), torch.ones(height * width))).to(device)
+    return torch.stack((x.ravel(), y.ravel(), torch.ones(height * width))).to(device, torch.float32)

@@ -57,15 +57,17 @@ class Elastic(Deformation):
         """The noise smoothed, times alpha."""
         weights = _gaussian(pixels(self.sigma, size[1]))
         alpha = pixels(self.alpha, size[1])
-        across = _toeplitz(weights, size[0]).to(parameters.device)
-        along = _toeplitz(weights * alpha, size[1]).to(parameters.device)
-        if torch.is_grad_enabled() and parameters.requires_grad:
-            with torch.autocast(parameters.device.type, enabled=False):
-                return Field(across @ parameters @ along.T)
-        # One image at a time: what stands beside it in the batch must not choose how the products are computed.
-        displacement = parameters.new_empty((len(parameters), 2, *size))
-        for noise, out in zip(parameters.flatten(0, 1), displacement.flatten(0, 1), strict=True):
-            torch.mm(across @ noise, along.T, out=out)
+        across, along = (_toeplitz(weights, side).to(parameters) for side in size)
+        # Exact on GPUs, too, which are allowed to round what they multiply in float32.
+        exact = parameters.dtype if parameters.device.type == "cpu" else torch.float64
+        across, along = across.to(exact), alpha * along.T.to(exact)
+        with torch.autocast(parameters.device.type, enabled=False):
+            if torch.is_grad_enabled() and parameters.requires_grad:
+                return Field((across @ parameters.to(exact) @ along).to(parameters.dtype))
+            # One image at a time: what stands beside it in the batch must not choose how the products are computed.
+            displacement = parameters.new_empty((len(parameters), 2, *size))
+            for noise, out in zip(parameters.flatten(0, 1), displacement.flatten(0, 1), strict=True):
+                out.copy_(across @ noise.to(exact) @ along)
         return Field(displacement)
 
 

@@ -1,5 +1,6 @@
 """`Field`: a displacement of every pixel, for each of a batch of images."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,8 @@ from pliant.deform.resampling import read_at, resample
 
 _SHRINKING = 0.8
 _SHRINKINGS = 40  # 0.8 to the power of 40 is 1/7523: what still folds holds a jump, and is taken away whole
-_INVERSIONS = 50
+_STEPS = 16  # of Newton's method
+_FLAT = 1e-3  # a Jacobian nearer to 0 is not divided by
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +75,31 @@ class Field:
 
     @property
     def folds(self) -> Float[Tensor, " n"]:
-        """Share of pixels at which the map folds: their Jacobian is not positive, or no number."""
-        return (~(self.jacobian() > 0)).float().mean((1, 2))
+        """Share of the squares between four neighbouring pixels at which the map folds: at one of their corners the
+        determinant of the differences to both neighbours is not positive, or no number.
+        """
+        # A side of one pixel is doubled, so that there are squares; along it the displacement does not vary.
+        d = self.displacement
+        d = d.expand(-1, -1, 2, -1) if d.shape[2] == 1 else d
+        d = d.expand(-1, -1, -1, 2) if d.shape[3] == 1 else d
+        xx, yx = d.diff(dim=3).unbind(1)
+        xy, yy = d.diff(dim=2).unbind(1)
+        xx, yy = xx + 1, yy + 1
+        folds = torch.zeros(len(d), d.shape[2] - 1, d.shape[3] - 1, dtype=torch.bool, device=d.device)
+        for row in (slice(None, -1), slice(1, None)):
+            for column in (slice(None, -1), slice(1, None)):
+                folds |= ~(xx[:, row] * yy[..., column] > xy[..., column] * yx[:, row])
+        return folds.float().mean((1, 2))
 
     def scaled(self, factor: float | Float[Tensor, " n"]) -> "Field":
         """The field times a factor, or one for each image; times 0 it is the identity to the bit."""
         if isinstance(factor, Tensor):
-            factor = factor[:, None, None, None]
+            factor = factor.to(self.displacement).reshape(-1, 1, 1, 1)
         return Field(self.displacement * factor)
 
     def unfolded(self) -> "Field":
-        """Each field that folds shrunk by a fifth, again and again, until it does not; `shrunk` counts how often.
+        """Each field that folds shrunk by a fifth, again and again, until it does not; `shrunk` counts how often, from
+        what it was on.
 
         A field that folds however small it is, since it jumps or holds no numbers, becomes the identity.
         """
@@ -98,7 +114,7 @@ class Field:
         else:
             folding = Field(displacement).folds > 0
             displacement = displacement.masked_fill(folding[:, None, None, None], 0)
-        return Field(displacement, times)
+        return Field(displacement, times if self.shrunk is None else times + self.shrunk)
 
     def then(self, other: "Field") -> "Field":
         """One field for deforming along this one first and along `other` after it: the maps composed, so that the
@@ -111,33 +127,63 @@ class Field:
             f"fields of {tuple(self.displacement.shape)} and {tuple(other.displacement.shape)} do not follow one "
             "another: both must be for the same images",
         )
-        return Field(other.displacement + self._at(other))
+        return Field(other.displacement + resample(self.displacement, other.displacement, "border"))
 
-    def invert(self, tolerance: float = 1e-3) -> "Inverse":
-        """The field that takes the deformation back, found by fixed-point iteration: v(p) = -u(p + v(p)).
+    def invert(self) -> "Inverse":
+        """The field that takes the deformation back: at each pixel p the v with v + displacement(p + v) = 0.
 
-        It ends when no image changes by more than `tolerance` pixels, or after 50 steps. The error tells how well it
-        went: a field that folds has no inverse. Beyond the border the field is read as at the nearest pixel of it.
+        The error tells how well it went, pixel by pixel the distance that is left: a field that folds has no inverse,
+        nor has one that jumps where it jumps. Found as in `carry`, each pixel beginning with itself.
         """
-        found = Field(-self.displacement)
-        for _ in range(_INVERSIONS):
-            before, found = found, Field(-self._at(found))
-            if not bool((found.displacement - before.displacement).abs().max() > tolerance):
-                break
-        return Inverse(found, Field(found.displacement + self._at(found)).largest)
+        height, width = self.size
+        y, x = torch.meshgrid(*(torch.arange(side) for side in self.size), indexing="ij")
+        pixels = torch.stack((x, y), -1).view(1, -1, 2).to(self.displacement).expand(len(self), -1, -1)
+        carried, error = self._solved(pixels, pixels)
+        displacement = (carried - pixels).movedim(1, 2).reshape(-1, 2, height, width)
+        return Inverse(Field(displacement), error.amax(1))
 
-    def carry(self, points: Float[Tensor, "n k 2"]) -> Float[Tensor, "n k 2"]:
+    def carry(self, points: Float[Tensor, "n k 2"]) -> "Carried":
         """Where the field carries what stands at points (x, y), pixels counted from the centre of the first one: the
-        places p' with p' + displacement(p') = p, by fixed-point iteration at each point.
-        """
-        carried = points
-        for _ in range(_INVERSIONS):
-            carried = points - read_at(self.displacement, carried).movedim(1, 2)
-        return carried
+        places p' with p' + displacement(p') = p.
 
-    def _at(self, field: "Field") -> Float[Tensor, "n 2 h w"]:
-        """The displacement where `field` points to."""
-        return resample(self.displacement, field.displacement, "border")
+        By Newton's method from the pixel, of a lattice of some 4,000, whose content comes from nearest to the point.
+        Between pixels the field is read bilinearly, beyond the border it goes on as a plane. A point that nothing
+        comes from, as where the field folds, gets the place that comes nearest; the error tells.
+        """
+        height, width = self.size
+        step = max(1, math.isqrt(height * width // 4096))
+        y, x = torch.meshgrid(torch.arange(0, height, step), torch.arange(0, width, step), indexing="ij")
+        lattice = torch.stack((x, y), -1).view(-1, 2).to(self.displacement)
+        sources = lattice + self.displacement[:, :, ::step, ::step].flatten(2).movedim(1, 2)
+        nearest = (
+            torch.cdist(points, sources.nan_to_num(math.inf)).argmin(2) if points.shape[1] else points[..., 0].long()
+        )
+        return Carried(*self._solved(points, lattice[nearest]))
+
+    def _solved(
+        self, points: Float[Tensor, "n k 2"], start: Float[Tensor, "n k 2"]
+    ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+        """The best places of a fixed number of Newton steps, so that no point depends on another; and their errors."""
+        if not start.numel():
+            return start, start[..., 0]
+        (xx, xy), (yx, yy) = (_gradient(part) for part in self.displacement.unbind(1))
+        read = torch.stack((*self.displacement.unbind(1), xx, xy, yx, yy), 1)
+        last = start.new_tensor([self.size[1] - 1, self.size[0] - 1])
+        place, best, error = start, start, torch.full_like(start[..., 0], math.inf)
+        for _ in range(_STEPS):
+            inside = torch.minimum(place.clamp(min=0), last)
+            x, y, xx, xy, yx, yy = read_at(read, inside).unbind(1)
+            right, down = (place - inside).unbind(2)
+            left = place + torch.stack((x + xx * right + xy * down, y + yx * right + yy * down), 2) - points
+            length = left.norm(dim=2)
+            better = length < error
+            best, error = torch.where(better[..., None], place, best), torch.where(better, length, error)
+            xx, yy = xx + 1, yy + 1
+            area = xx * yy - xy * yx
+            newton = torch.stack((yy * left[..., 0] - xy * left[..., 1], xx * left[..., 1] - yx * left[..., 0]), 2)
+            step = torch.where(area.abs()[..., None] > _FLAT, newton / area[..., None], left)
+            place = place - step
+        return best, error
 
     def save(self, path: Path | str) -> Path:
         """Write the field as safetensors, to the bit; returns the path. Raises `InputError` if it cannot be written."""
@@ -163,6 +209,13 @@ class Inverse(NamedTuple):
 
     field: Field
     error: Float[Tensor, " n"]
+
+
+class Carried(NamedTuple):
+    """Where points end. error: how far from each of them what stands there comes from, pixels."""
+
+    points: Float[Tensor, "n k 2"]
+    error: Float[Tensor, "n k"]
 
 
 def _gradient(values: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n h w"], Float[Tensor, "n h w"]]:

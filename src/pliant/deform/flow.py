@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -49,8 +50,21 @@ class Flow(Deformation):
         """The displacements as they are."""
         return Field(parameters)
 
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Flow)
+            and self.invertible == other.invertible
+            and torch.equal(self.displacement, other.displacement)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.invertible, self._digest))
+
     def describe(self) -> dict[str, Any]:
         """Family, shape and a digest of the displacements, which themselves are too long for a description."""
+        return {**super().describe(), "displacement": {"shape": list(self.displacement.shape), "digest": self._digest}}
+
+    @cached_property
+    def _digest(self) -> str:
         numbers = self.displacement.detach().cpu().float().contiguous().numpy().tobytes()
-        digest = hashlib.sha256(numbers).hexdigest()[:16]
-        return {**super().describe(), "displacement": {"shape": list(self.displacement.shape), "digest": digest}}
+        return hashlib.sha256(numbers).hexdigest()[:16]

@@ -36,10 +36,13 @@ def ends(value: Lengths, width: int = 0) -> tuple[float, float]:
     return pixels(low, width), pixels(high, width)
 
 
-def check_ends(name: str, value: Lengths) -> None:
-    """Raise `InputError` unless `value` is a finite number or length, or a pair of them in order."""
-    low, high = ends(value, 100)
+def check_ends(name: str, value: Lengths, lengths: bool = True) -> None:
+    """Raise `InputError` unless `value` is a finite number, or a length where `lengths`, or a pair of them in order."""
+    parts = value if isinstance(value, tuple) else (value, value)
+    kinds = (int, float, str) if lengths else (int, float)
+    fits = len(parts) == 2 and all(isinstance(part, kinds) for part in parts)
+    low, high = ends((parts[0], parts[1]), 100) if fits else (math.nan, math.nan)
     require(
         math.isfinite(low) and math.isfinite(high) and low <= high,
-        f"{name}={value}: give one value, or a pair (low, high), finite",
+        f"{name}={value!r}: give one {'length' if lengths else 'number'}, or a pair (low, high), finite",
     )

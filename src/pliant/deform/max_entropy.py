@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pliant import draws
 from pliant._checks import require
-from pliant.deform.basis import combined
+from pliant.deform.basis import cached, combined
 from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
@@ -58,13 +58,10 @@ class MaxEntropy(Deformation):
         return pixels(1.0 if self.displacement is None else self.displacement, size[1])
 
     def rms(self, size: tuple[int, int]) -> float:
-        """The root mean square length of the displacement on images of `size` (h, w), over images and pixels; pixels.
-
-        Half the squared sine on each axis, (n - 1) / (2 n) on a grid with both ends.
-        """
-        strength = sum(1 / (i * i + j * j) for i, j in _modes(self.cutoff))
-        ends = math.prod((side - 1) / (2 * side) for side in size)
-        return self._amplitude(size) * math.sqrt(2 * strength * ends)
+        """The root mean square length of the displacement over draws and pixels, on images of `size` (h, w); pixels."""
+        modes = torch.tensor(_modes(self.cutoff), dtype=torch.float64)
+        waves = _basis(size, self.cutoff, torch.device("cpu")).double().square().mean(1)
+        return self._amplitude(size) * float((2 * waves / modes.square().sum(1)).sum().sqrt())
 
     def temperatures(self, size: tuple[int, int]) -> tuple[float, float]:
         """The temperatures between which the displacement is at least half a pixel, and the map one-to-one in nearly
@@ -77,7 +74,7 @@ class MaxEntropy(Deformation):
         """The coefficients C of u, then of v, without unit; the modes (i, j) run by i, then j."""
         modes = _modes(self.cutoff)
         numbers = source.uniform(2 * len(modes))
-        deviations = torch.tensor([1 / math.hypot(i, j) for i, j in modes], device=numbers.device)
+        deviations = numbers.new_tensor([1 / math.hypot(i, j) for i, j in modes])
         return draws.as_normal(numbers).unflatten(1, (2, len(modes))) * deviations
 
     def field(self, parameters: Float[Tensor, "n 2 modes"], size: tuple[int, int]) -> Field:
@@ -95,7 +92,7 @@ def _modes(cutoff: int) -> tuple[tuple[int, int], ...]:
     return tuple((i, j) for i in sides for j in sides if math.hypot(i, j) < cutoff + 0.5)
 
 
-@lru_cache(maxsize=8)
+@cached
 def _basis(size: tuple[int, int], cutoff: int, device: torch.device) -> Float[Tensor, "modes hw"]:
     """sin(i pi x) sin(j pi y) of each mode: float32, from float64."""
     height, width = size

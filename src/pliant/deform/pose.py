@@ -36,7 +36,7 @@ class Pose(Deformation):
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 4"]:
         """The part's centre, x and y, then how far its content moves to the right and down; pixels."""
         numbers = source.uniform(4)
-        ends = torch.tensor([size[1] - 1.0, size[0] - 1.0], device=numbers.device)
+        ends = numbers.new_tensor([size[1] - 1, size[0] - 1])
         length = pixels(self.reach, size[1]) * numbers[:, 2].sqrt()
         angle = 2 * math.pi * numbers[:, 3]
         return torch.cat((numbers[:, :2] * ends, torch.stack((length * angle.cos(), length * angle.sin()), 1)), 1)
@@ -45,8 +45,8 @@ class Pose(Deformation):
         """The field of a part at the given centre that moves as given."""
         height, width = size
         radius = pixels(self.radius, width)
-        x = torch.arange(width, device=parameters.device) - parameters[:, 0, None]
-        y = torch.arange(height, device=parameters.device) - parameters[:, 1, None]
+        x = torch.arange(width, device=parameters.device, dtype=parameters.dtype) - parameters[:, 0, None]
+        y = torch.arange(height, device=parameters.device, dtype=parameters.dtype) - parameters[:, 1, None]
         left = 1 - (x / radius).square()[:, None, :] - (y / radius).square()[:, :, None]
         fade = left.clamp(min=0).pow(3)
         return Field(-parameters[:, 2:, None, None] * fade[:, None])

@@ -25,7 +25,7 @@ class Rotate(Motion):
         check_choice("rotate", reach=self.reach, degrees=self.degrees)
         if self.reach is not None:
             check_length("reach", self.reach)
-        check_ends("degrees", self.degrees or 0.0)
+        check_ends("degrees", 0.0 if self.degrees is None else self.degrees, lengths=False)
 
     def ends(self, size: tuple[int, int]) -> dict[str, Ends]:
         """Of the angle, degrees."""

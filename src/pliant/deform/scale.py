@@ -26,7 +26,7 @@ class Scale(Motion):
         if self.reach is not None:
             check_length("reach", self.reach)
         if self.factor is not None:
-            check_ends("factor", self.factor)
+            check_ends("factor", self.factor, lengths=False)
             require(ends(self.factor)[0] > 0, f"factor={self.factor}: a factor of the size must be above 0")
 
     def ends(self, size: tuple[int, int]) -> dict[str, Ends]:

@@ -18,7 +18,8 @@ from pliant.deform.field import Field
 class Sequence(Deformation):
     """Deformations one after the other, the first one first: their maps are composed and the image resampled once.
 
-    steps: each draws its own random numbers, independent of the others'.
+    steps: each draws its own random numbers, independent of the others'. What a step displaces is read between pixels
+        by the steps after it, so a step that jumps, as `Circular` does, comes last.
     """
 
     name = "sequence"
@@ -41,7 +42,8 @@ class Sequence(Deformation):
             step.made(part.unflatten(1, shape), size)
             for step, part, shape in zip(self.steps, parts, shapes, strict=True)
         ]
-        return reduce(Field.then, fields)
+        told = [field.shrunk for field in fields if field.shrunk is not None]
+        return Field(reduce(Field.then, fields).displacement, torch.stack(told).sum(0) if told else None)
 
     def describe(self) -> dict[str, Any]:
         """Family, and the descriptions of its steps."""

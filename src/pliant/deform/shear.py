@@ -26,7 +26,7 @@ class Shear(Motion):
         if self.reach is not None:
             check_length("reach", self.reach)
         if self.degrees is not None:
-            check_ends("degrees", self.degrees)
+            check_ends("degrees", self.degrees, lengths=False)
             check_shear("degrees", self.degrees)
 
     def ends(self, size: tuple[int, int]) -> dict[str, Ends]:

@@ -1,7 +1,6 @@
 """Thin-plate splines through random displacements of a regular grid of control points."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,10 +9,12 @@ from scipy.special import xlogy
 from torch import Tensor
 
 from pliant._checks import require
-from pliant.deform.basis import combined
+from pliant.deform.basis import cached, combined
 from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
+
+_CHUNK = 1 << 16  # pixels whose splines are evaluated at once
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ThinPlate(Deformation):
         return combined(parameters, _basis(size, self.grid, parameters.device), size)
 
 
-@lru_cache(maxsize=8)
+@cached
 def _basis(size: tuple[int, int], grid: int, device: torch.device) -> Float[Tensor, "points hw"]:
     """The field of each control point moved by 1 pixel alone, the others held: float32, solved in float64."""
     if device.type != "cpu":
@@ -65,8 +66,11 @@ def _basis(size: tuple[int, int], grid: int, device: torch.device) -> Float[Tens
     system[count:, :count] = _affine(points).T
     # A side of one pixel puts control points on top of each other: the least-squares spline then averages them.
     solved = np.linalg.inv(system) if min(size) > 1 else np.linalg.pinv(system)
-    basis = np.hstack([_kernel(places, points), _affine(places)]) @ solved[:, :count]
-    return torch.from_numpy(np.ascontiguousarray(basis.T, dtype=np.float32))
+    basis = np.empty((count, len(places)), dtype=np.float32)
+    for part in range(0, len(places), _CHUNK):
+        some = places[part : part + _CHUNK]
+        basis[:, part : part + _CHUNK] = (np.hstack([_kernel(some, points), _affine(some)]) @ solved[:, :count]).T
+    return torch.from_numpy(basis)
 
 
 def _lattice(y: np.ndarray, x: np.ndarray) -> Float[np.ndarray, "points 2"]:

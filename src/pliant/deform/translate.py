@@ -1,11 +1,13 @@
 """Moving the whole image."""
 
+import math
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
 
-from pliant.deform.affine import Ends, Motion, check_choice
+from pliant._checks import require
+from pliant.deform.affine import STILL, Ends, Motion, check_choice
 from pliant.deform.family import Source
 from pliant.deform.length import Length, Lengths, check_ends, check_length, ends, pixels
 
@@ -15,7 +17,7 @@ class Translate(Motion):
     """The image moves to the right by x and down by y. Whole pixels are moved exactly.
 
     reach: x and y are drawn uniformly from -reach to reach, independently. x, y: lengths, fixed or between the two of
-    a pair, instead; what is not given is 0. whole: whole pixels only, rounded to nearest.
+    a pair, instead; what is not given is 0. whole: whole pixels only.
     """
 
     name = "translate"
@@ -30,17 +32,25 @@ class Translate(Motion):
         check_choice("translate", reach=self.reach, **{"x or y": self.y if self.x is None else self.x})
         if self.reach is not None:
             check_length("reach", self.reach)
-        check_ends("x", self.x or 0.0)
-        check_ends("y", self.y or 0.0)
+        for name in ("x", "y"):
+            value = getattr(self, name)
+            check_ends(name, 0.0 if value is None else value)
 
     def ends(self, size: tuple[int, int]) -> dict[str, Ends]:
         """Of x and y, pixels."""
         if self.reach is not None:
             reach = pixels(self.reach, size[1])
             return {"x": (-reach, reach), "y": (-reach, reach)}
-        return {"x": ends(self.x or 0.0, size[1]), "y": ends(self.y or 0.0, size[1])}
+        return {name: ends(value, size[1]) for name in ("x", "y") if (value := getattr(self, name)) is not None}
 
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 6"]:
-        """As of `Affine`; x and y, pixels, rounded if only whole pixels are wanted."""
-        drawn = super().drawn(source, size)
-        return drawn.round() if self.whole else drawn
+        """As of `Affine`; if only whole pixels are wanted, x and y are those between their ends, all alike."""
+        parameters = super().drawn(source, size)
+        if not self.whole:
+            return parameters
+        numbers = source.uniform(len(STILL))
+        for name, (low, high) in self.ends(size).items():
+            column, first, last = list(STILL).index(name), math.ceil(low), math.floor(high)
+            require(first <= last, f"{name} from {low:g} to {high:g} pixels: there is no whole one between them")
+            parameters[:, column] = first + (numbers[:, column] * (last - first + 1)).floor()
+        return parameters

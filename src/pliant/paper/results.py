@@ -105,7 +105,9 @@ def _check(record: Any, path: Path, cells: dict[str, Cell]) -> None:
     """Refuse a record of another schema or of a cell that the plan does not have."""
     if not isinstance(record, dict) or record.get("schema") != records.SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else None
-        raise InputError(f"{path} has schema {found!r}, this version of pliant reads {records.SCHEMA}: run it again")
+        raise InputError(
+            f"{path} has schema {found!r}, this version of pliant reads {records.SCHEMA}: run it into another folder"
+        )
     name = path.parent.name
     if name not in cells or record.get("cell") != cells[name].identity:
         raise InputError(f"{path} is of a cell that {path.parents[1] / 'plan.json'} does not have: keep plans apart")
