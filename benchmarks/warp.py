@@ -28,7 +28,7 @@ from torchvision.transforms import v2
 import pliant
 
 SHAPES = ((64, 3, 224, 224), (2048, 3, 32, 32))
-FEW = 16  # a part of the batch for the slow ones; their times are scaled to the whole
+SHARE = 16  # the slow ones get one image in so many; their times are scaled
 DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
 FAMILIES: dict[str, pliant.Deformation] = {
     "ThinPlate": pliant.ThinPlate(5, "4.5%"),
@@ -71,7 +71,7 @@ def ours(images: Tensor) -> dict[str, Callable[[], Any]]:
 def theirs(images: Tensor) -> dict[str, tuple[int, Callable[[], Any]]]:
     """Other libraries: how many images they get, and the call."""
     width = images.shape[3]
-    count = len(images) // FEW
+    count = len(images) // SHARE
     few, alpha, sigma = images[:count], 0.22 * width, 0.032 * width
     elastic = v2.ElasticTransform(2 * alpha, sigma)
     kernel = 2 * round(4 * sigma) + 1
@@ -134,7 +134,7 @@ def page(results: list[dict[str, Any]]) -> str:
         "Made by `uv run --group bench python benchmarks/warp.py`: draw, field and warp of a batch, in times of "
         "`F.grid_sample` alone on the same images and as many grids, in one run; fp32 unless said otherwise. "
         f"{machine['processor']}, {machine['threads']} threads, {machine['device']}, torch "
-        f"{machine['versions']['torch']}. Other libraries were given one {FEW}th of the batch, and their times scaled.",
+        f"{machine['versions']['torch']}. Other libraries were given one image in {SHARE}, and their times scaled.",
         "",
         f"| | {' | '.join(heads)} |",
         f"|---|{'---:|' * len(heads)}",

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from cyclopts import Parameter
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 from rich.console import Console
@@ -30,7 +31,7 @@ def deform(
     *images: Path,
     out: Path,
     family: str = "thin-plate",
-    strength: str = "4.5%",
+    strength: Annotated[str, Parameter(name=["--strength", "--reach"])] = "4.5%",
     points: int = 5,
     padding: Padding = "border",
     seed: int = 0,

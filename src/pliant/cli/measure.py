@@ -4,9 +4,10 @@ import math
 import shlex
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
@@ -34,8 +35,8 @@ def measure(
     weights: Path | None = None,
     untrained: bool = False,
     family: str = "thin-plate",
-    grid: int = 5,
-    reach: str = "4.5%",
+    points: int = 5,
+    reach: Annotated[str, Parameter(name=["--reach", "--strength"])] = "4.5%",
     padding: Literal["zeros", "border", "reflection"] = "border",
     batch_norm: Literal["as_is", "untouched", "calibrated"] = "as_is",
     limit: int = 128,
@@ -74,7 +75,7 @@ def measure(
         Initial weights, drawn from the seed.
     family
         Of deformations: thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular.
-    grid
+    points
         Control points a side of a thin plate.
     reach
         How far the deformation reaches: a share of the width (4.5%) or pixels (10px). Of a thin plate the largest
@@ -129,7 +130,7 @@ def measure(
         profile = measure_model(
             loaded.model.to(place),
             sample.batches,
-            member(family, grid, reach, loaded.size[1], invertible=invertible),
+            member(family, points, reach, loaded.size[1], invertible=invertible),
             layers=chosen,
             metric=metric,
             seed=seed,
