@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pliant.deform.field import Field
 
-_GROUP = 16  # rows of one product, and what its columns are a multiple of
+_ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
+_PIXELS = 1 << 14  # of one row, from which on more rows in a product do not make it faster
 Make = TypeVar("Make", bound=Callable[..., Any])
 
 
@@ -48,10 +49,11 @@ def _products(rows: Float[Tensor, "m k"], basis: Float[Tensor, "k hw"]) -> Float
     Each number is then the same chain of multiply-adds over the basis, whatever rows stand beside it.
     """
     count, wide = len(rows), basis.shape[1]
-    padded = F.pad(rows, (0, 0, 0, -count % _GROUP))
+    group = _ROWS * min(16, max(1, _PIXELS // max(wide, 1)))
+    padded = F.pad(rows, (0, 0, 0, -count % group))
     # Narrow products are computed in another way, in which rows do not stand alone.
-    basis = F.pad(basis, (0, -wide % _GROUP)) if wide % _GROUP else basis
+    basis = F.pad(basis, (0, -wide % _COLUMNS)) if wide % _COLUMNS else basis
     out = rows.new_empty((len(padded), basis.shape[1]))
-    for some, result in zip(padded.split(_GROUP), out.split(_GROUP), strict=True):
+    for some, result in zip(padded.split(group), out.split(group), strict=True):
         torch.mm(some, basis, out=result)
     return out[:count, :wide]
