@@ -17,6 +17,7 @@ from pliant._checks import require
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
+_AT_ONCE = 1 << 19  # numbers of `noise`
 
 
 class Stream(IntEnum):
@@ -33,17 +34,21 @@ class Stream(IntEnum):
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:
     """Four 32-bit words (held in int64) for each counter of four 32-bit words and one key of two."""
-    c0, c1, c2, c3 = (words.clone() for words in counter.unbind(-1))
+    return torch.stack(_rounds([words.clone() for words in counter.unbind(-1)], key), dim=-1)
+
+
+def _rounds(counter: list[Int[Tensor, "*n"]], key: tuple[int, int]) -> list[Int[Tensor, "*n"]]:
+    """The four words that the four words of the counter become; in their place, for this is limited by memory."""
+    c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
-        # Products of 32 by 32 bits wrap around at 2^63, which leaves all 64 bits of them as they are. In place: this is
-        # limited by memory.
+        # Products of 32 by 32 bits wrap around at 2^63, which leaves all 64 bits of them as they are.
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c1.bitwise_xor_(p1 >> 32).bitwise_and_(_LOW).bitwise_xor_(k0)
         c3.bitwise_xor_(p0 >> 32).bitwise_and_(_LOW).bitwise_xor_(k1)
         c0, c1, c2, c3 = c1, p1.bitwise_and_(_LOW), c3, p0.bitwise_and_(_LOW)
         k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
-    return torch.stack((c0, c1, c2, c3), dim=-1)
+    return [c0, c1, c2, c3]
 
 
 def uniform(
@@ -74,9 +79,14 @@ def noise(
     `uniform` for where many are needed and few digits are. Errors as there.
     """
     index = torch.as_tensor(indices, dtype=torch.int64, device=device)
-    words = _words(seed, stream, index, draw, -(-count // 2))
-    # Two numbers of 16 bits from each word, the lower half first.
-    return words.to(torch.int32).view(torch.int16)[:, :count].to(torch.float32) * 2.0**-15
+    out = torch.empty((len(index), count), dtype=torch.float32, device=index.device)
+    # As many images at a time as stay in the caches.
+    step = max(1, _AT_ONCE // max(count, 1)) if index.device.type == "cpu" else max(len(index), 1)
+    for some, numbers in zip(index.split(step), out.split(step), strict=True):
+        words = _words(seed, stream, some, draw, -(-count // 2))
+        # Two numbers of 16 bits from each word, the lower half first.
+        torch.mul(words.to(torch.int32).view(torch.int16)[:, :count], 2.0**-15, out=numbers)
+    return out
 
 
 def _words(seed: int, stream: Stream, index: Int[Tensor, " n"], draw: int, count: int) -> Int[Tensor, "n count"]:
@@ -88,16 +98,9 @@ def _words(seed: int, stream: Stream, index: Int[Tensor, " n"], draw: int, count
     require(blocks <= 1 << 24, f"count={count}: one draw holds at most 2^26 numbers")
     position = torch.arange(blocks, dtype=torch.int64, device=index.device) | int(stream) << 24
     shape = (len(index), blocks)
-    counter = torch.stack(
-        (
-            position.expand(shape),
-            torch.full(shape, draw, dtype=torch.int64, device=index.device),
-            (index & _LOW)[:, None].expand(shape),
-            (index >> 32)[:, None].expand(shape),
-        ),
-        dim=-1,
-    )
-    return philox(counter, (seed & _LOW, seed >> 32)).flatten(1)[:, :count]
+    counter = [position, index.new_tensor(draw), (index & _LOW)[:, None], (index >> 32)[:, None]]
+    words = _rounds([word.expand(shape).clone() for word in counter], (seed & _LOW, seed >> 32))
+    return torch.stack(words, dim=-1).flatten(1)[:, :count]
 
 
 def as_normal(uniforms: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 
 _TRUNCATED = 4.0  # standard deviations
+_ROWS, _BAND = 1024, 64  # of one product
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,35 @@ class Elastic(Deformation):
         """The noise smoothed, times alpha."""
         weights = _gaussian(pixels(self.sigma, size[1]))
         alpha = pixels(self.alpha, size[1])
-        across, along = (_toeplitz(weights, side).to(parameters) for side in size)
-        # Exact on GPUs, too, which are allowed to round what they multiply in float32.
-        exact = parameters.dtype if parameters.device.type == "cpu" else torch.float64
-        across, along = across.to(exact), alpha * along.T.to(exact)
-        with torch.autocast(parameters.device.type, enabled=False):
-            if torch.is_grad_enabled() and parameters.requires_grad:
-                return Field((across @ parameters.to(exact) @ along).to(parameters.dtype))
-            # One image at a time: what stands beside it in the batch must not choose how the products are computed.
-            displacement = parameters.new_empty((len(parameters), 2, *size))
-            for noise, out in zip(parameters.flatten(0, 1), displacement.flatten(0, 1), strict=True):
-                out.copy_(across @ noise.to(exact) @ along)
-        return Field(displacement)
+        if torch.is_grad_enabled() and parameters.requires_grad:
+            across, along = (_correlation(weights, side).to(parameters) for side in size)
+            with torch.autocast(parameters.device.type, enabled=False):
+                return Field(alpha * (across.T @ parameters @ along))
+        along = _correlated(parameters.flatten(0, 2), alpha * weights).unflatten(0, (-1, parameters.shape[2]))
+        across = _correlated(along.transpose(1, 2).flatten(0, 1), weights).unflatten(0, (-1, size[1]))
+        return Field(across.transpose(1, 2).unflatten(0, (-1, 2)).contiguous())
+
+
+def _correlated(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> Float[Tensor, "m length"]:
+    """Each row correlated with the weights, where they fit; the same to the bit whatever rows stand beside it.
+
+    By products of one and the same shape, each with the band of the correlation's matrix that is not zero. On GPUs in
+    float64: they may be allowed to round what they multiply in float32.
+    """
+    exact = torch.float32 if rows.device.type == "cpu" else torch.float64
+    length = rows.shape[1] - len(weights) + 1
+    matrix = _correlation(weights, _BAND).to(rows.device, exact)
+    out = rows.new_empty((len(rows), length))
+    with torch.autocast(rows.device.type, enabled=False):
+        for some, result in zip(rows.split(_ROWS), out.split(_ROWS), strict=True):
+            some = F.pad(some.to(exact), (0, 0, 0, _ROWS - len(some)))
+            for start in range(0, length, _BAND):
+                band = min(_BAND, length - start)
+                longer = band + len(weights) - 1
+                wide = -(-band // 16) * 16  # narrow products are computed in a way in which rows do not stand alone
+                found = some[:, start : start + longer] @ matrix[:longer, :wide]
+                result[:, start : start + band] = found[: len(result), :band]
+    return out
 
 
 @lru_cache(maxsize=8)
@@ -78,9 +97,9 @@ def _gaussian(sigma: float) -> Float[Tensor, " taps"]:
     return weights / weights.sum()
 
 
-def _toeplitz(weights: Float[Tensor, " taps"], length: int) -> Float[Tensor, "length longer"]:
-    """The matrix that correlates with the weights where they fit, float32: `length` places of a longer signal."""
-    rows = torch.zeros(length, length + len(weights) - 1, dtype=weights.dtype)
+def _correlation(weights: Float[Tensor, " taps"], length: int) -> Float[Tensor, "longer length"]:
+    """What takes a row to its correlation with the weights at `length` places, where they fit."""
+    matrix = torch.zeros(length + len(weights) - 1, length, dtype=weights.dtype)
     for i in range(length):
-        rows[i, i : i + len(weights)] = weights
-    return rows.float()
+        matrix[i : i + len(weights), i] = weights
+    return matrix
