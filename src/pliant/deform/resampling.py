@@ -11,7 +11,7 @@ Padding = Literal["zeros", "border", "reflection"]
 PADDINGS = ("zeros", "border", "reflection")
 
 # Images, grids and results of one slice stay in a core's cache together.
-_SLICE_BYTES = 1 << 21
+_SLICE_BYTES = 1 << 22
 _LARGEST = float(1 << 22)  # whole pixels beyond it are left to the resampling, which is exact outside of any image
 
 
