@@ -8,7 +8,7 @@ from report import fake_run
 
 from pliant import records
 from pliant.plan import Measuring, Study, Training
-from pliant.report import again
+from pliant.report import again, wording
 from pliant.report.nets import Comparison
 
 STUDIES = [
@@ -71,3 +71,10 @@ def test_a_share_of_folds_never_reads_as_none():
     shares = {0.0: "none", 1e-9: "under 0.01% of pixels", 0.0125: "1.25% of pixels"}
     for share, said in shares.items():
         assert dict(again.of_profile(replace(profile, folds=share)))["Folds"] == said
+
+
+def test_deformations_in_words():
+    steps = [{"family": "thin_plate", "grid": 3, "reach": 2.0}, {"family": "max_entropy", "temperature": None}]
+    assert wording.deformation({"deformation": {"family": "sequence", "steps": steps}}) == (
+        "thin plate, grid 3, reach 2 then max entropy"
+    )

@@ -109,7 +109,7 @@ def test_the_sensitivity_is_what_the_raw_numbers_give(folder):
     assert value["low"] < value["sensitivity"] < value["high"]
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("epoch", [1, 3])
 def test_killed_after_an_epoch_it_ends_with_the_same_bytes(folder, tmp_path, monkeypatch, epoch):
     class Killed(BaseException):
         pass

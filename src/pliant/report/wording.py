@@ -38,6 +38,8 @@ def rise(profile: Profile) -> str:
 def deformation(protocol: dict[str, Any]) -> str:
     """The family and its settings: "thin plate, grid 3, reach 2"."""
     described = protocol.get("deformation", {})
+    if "steps" in described:
+        return " then ".join(deformation({"deformation": step}) for step in described["steps"])
     settings = (f"{n} {_plain(value)}" for n, value in described.items() if n != "family" and value is not None)
     return ", ".join([str(described.get("family", "unknown")).replace("_", " "), *settings])
 
