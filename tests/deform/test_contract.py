@@ -109,6 +109,14 @@ def test_autocast_inference_mode_and_default_types_make_no_difference(name):
 
 
 @every
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 4)])
+def test_images_without_pixels_are_refused(name, size):
+    with pytest.raises(InputError) as error:
+        MEMBERS[name].sample([0], size)
+    assert str(error.value) == f"size={size}: (height, width), pixels, must be positive"
+
+
+@every
 @pytest.mark.parametrize("gradients", [False, True])
 def test_no_images_at_all(name, gradients):
     member = MEMBERS[name]

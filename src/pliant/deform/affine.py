@@ -103,6 +103,5 @@ def half(size: tuple[int, int]) -> float:
 def _places(size: tuple[int, int], device: torch.device) -> Float[Tensor, "3 hw"]:
     """x and y of each pixel from the centre, pixels, and 1."""
     height, width = size
-    require(height > 0 and width > 0, f"size={size}: (height, width), pixels, must be positive")
     y, x = torch.meshgrid(*(torch.arange(side) - (side - 1) / 2 for side in size), indexing="ij")
     return torch.stack((x.ravel(), y.ravel(), torch.ones(height * width))).to(device, torch.float32)

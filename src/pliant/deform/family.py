@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pliant import draws
+from pliant._checks import require
 from pliant.deform.field import Field
 
 Indices = Sequence[int] | Int[Tensor, " n"]
@@ -80,6 +81,7 @@ class Deformation(ABC):
         device: torch.device | str | None = None,
     ) -> Float[Tensor, "n *p"]:
         """What is drawn for each image index, on images of `size` (h, w): what `sample` makes its field of."""
+        require(size[0] > 0 and size[1] > 0, f"size={size}: (height, width), pixels, must be positive")
         index = torch.as_tensor(indices, dtype=torch.int64, device=device)
         return self.drawn(Source(index, seed, draw), size)
 

@@ -18,6 +18,7 @@ from pliant.deform.resampling import read_at, resample
 _SHRINKING = 0.8
 _SHRINKINGS = 40  # 0.8 to the power of 40 is 1/7523: what still folds holds a jump, and is taken away whole
 _STEPS = 16  # of Newton's method
+_AT_ONCE = 1 << 18  # pixels whose folds are looked for together
 _FLAT = 1e-3  # a Jacobian nearer to 0 is not divided by
 
 
@@ -78,18 +79,10 @@ class Field:
         """Share of the squares between four neighbouring pixels at which the map folds: at one of their corners the
         determinant of the differences to both neighbours is not positive, or no number.
         """
-        # A side of one pixel is doubled, so that there are squares; along it the displacement does not vary.
-        d = self.displacement
-        d = d.expand(-1, -1, 2, -1) if d.shape[2] == 1 else d
-        d = d.expand(-1, -1, -1, 2) if d.shape[3] == 1 else d
-        xx, yx = d.diff(dim=3).unbind(1)
-        xy, yy = d.diff(dim=2).unbind(1)
-        xx, yy = xx + 1, yy + 1
-        folds = torch.zeros(len(d), d.shape[2] - 1, d.shape[3] - 1, dtype=torch.bool, device=d.device)
-        for row in (slice(None, -1), slice(1, None)):
-            for column in (slice(None, -1), slice(1, None)):
-                folds |= ~(xx[:, row] * yy[..., column] > xy[..., column] * yx[:, row])
-        return folds.float().mean((1, 2))
+        # On a CPU as many images at a time as stay in the caches.
+        few = max(1, _AT_ONCE // max(1, math.prod(self.size)))
+        step = few if self.displacement.device.type == "cpu" else max(1, len(self))
+        return torch.cat([_folding(part) for part in self.displacement.split(step)])
 
     def scaled(self, factor: float | Float[Tensor, " n"]) -> "Field":
         """The field times a factor, or one for each image; times 0 it is the identity to the bit."""
@@ -150,14 +143,14 @@ class Field:
         Between pixels the field is read bilinearly, beyond the border it goes on as a plane. A point that nothing
         comes from, as where the field folds, gets the place that comes nearest; the error tells.
         """
+        if not points.numel():
+            return Carried(points, points[..., 0])
         height, width = self.size
         step = max(1, math.isqrt(height * width // 4096))
         y, x = torch.meshgrid(torch.arange(0, height, step), torch.arange(0, width, step), indexing="ij")
         lattice = torch.stack((x, y), -1).view(-1, 2).to(self.displacement)
         sources = lattice + self.displacement[:, :, ::step, ::step].flatten(2).movedim(1, 2)
-        nearest = (
-            torch.cdist(points, sources.nan_to_num(math.inf)).argmin(2) if points.shape[1] else points[..., 0].long()
-        )
+        nearest = torch.cdist(points, sources.nan_to_num(math.inf)).argmin(2)
         return Carried(*self._solved(points, lattice[nearest]))
 
     def _solved(
@@ -216,6 +209,22 @@ class Carried(NamedTuple):
 
     points: Float[Tensor, "n k 2"]
     error: Float[Tensor, "n k"]
+
+
+def _folding(displacement: Float[Tensor, "n 2 h w"]) -> Float[Tensor, " n"]:
+    """The share of the squares between four pixels at which each map folds, as `Field.folds`."""
+    # A side of one pixel is doubled, so that there are squares; along it the displacement does not vary.
+    d = displacement
+    d = d.expand(-1, -1, 2, -1) if d.shape[2] == 1 else d
+    d = d.expand(-1, -1, -1, 2) if d.shape[3] == 1 else d
+    xx, yx = d.diff(dim=3).unbind(1)
+    xy, yy = d.diff(dim=2).unbind(1)
+    xx, yy = xx + 1, yy + 1
+    whole = torch.ones(len(d), d.shape[2] - 1, d.shape[3] - 1, dtype=torch.bool, device=d.device)
+    for row in (slice(None, -1), slice(1, None)):
+        for column in (slice(None, -1), slice(1, None)):
+            whole &= xx[:, row] * yy[..., column] > xy[..., column] * yx[:, row]
+    return (~whole).float().mean((1, 2))
 
 
 def _gradient(values: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n h w"], Float[Tensor, "n h w"]]:

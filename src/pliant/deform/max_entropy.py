@@ -96,7 +96,6 @@ def _modes(cutoff: int) -> tuple[tuple[int, int], ...]:
 def _basis(size: tuple[int, int], cutoff: int, device: torch.device) -> Float[Tensor, "modes hw"]:
     """sin(i pi x) sin(j pi y) of each mode: float32, from float64."""
     height, width = size
-    require(height > 0 and width > 0, f"size={size}: (height, width), pixels, must be positive")
     along = [np.sin(np.pi * np.outer(np.arange(1, cutoff + 1), np.linspace(0, 1, side))) for side in (height, width)]
     waves = [np.outer(along[0][j - 1], along[1][i - 1]).ravel() for i, j in _modes(cutoff)]
     return torch.from_numpy(np.stack(waves).astype(np.float32)).to(device)

@@ -55,7 +55,6 @@ def _basis(size: tuple[int, int], grid: int, device: torch.device) -> Float[Tens
     if device.type != "cpu":
         return _basis(size, grid, torch.device("cpu")).to(device)
     height, width = size
-    require(height > 0 and width > 0, f"size={size}: (height, width), pixels, must be positive")
     unit = max(height - 1, width - 1, 1)  # the spline does not depend on the unit of length, its conditioning does
     points = _lattice(np.linspace(0, height - 1, grid), np.linspace(0, width - 1, grid)) / unit
     places = _lattice(np.arange(float(height)), np.arange(float(width))) / unit
