@@ -135,8 +135,8 @@ def _names(images: tuple[Path, ...], out: Path) -> list[str]:
     names = [stem if stems.count(stem) == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
     written = [out / f"{name}{end}" for name in names for end in (".png", "-grid.png", ".safetensors")]
     written.append(out / SHEET)
+    inputs = {image.resolve() for image in images}
     for path in written:
-        inputs = {image.resolve() for image in images}
         require(path.resolve() not in inputs, f"{path} is one of the images: choose another folder with --out")
         require(written.count(path) == 1, f"two results would be written to {path}: rename one of the images")
     return names
