@@ -61,16 +61,21 @@ def test_long_vectors_agree_with_unbounded_integers():
     assert found.tolist() == [list(reference(tuple(counter), (MASK, 7))) for counter in counters.tolist()]
 
 
-def test_noise_is_made_of_the_halves_of_the_words():
-    found = draws.noise(5, Stream.DEFORMATION, [9, 3], 1, 11)
-    words = [reference((block | Stream.DEFORMATION << 24, 1, 3, 0), (5, 0)) for block in range(2)]
-    halves = [half for word in (*words[0], *words[1]) for half in (word & 0xFFFF, word >> 16)]
-    assert found[1].tolist() == [(half - 65536 * (half >= 32768)) / 32768 for half in halves[:11]]
+def test_noise_is_made_of_the_bytes_of_the_words():
+    found = draws.noise(5, Stream.DEFORMATION, [9, 3], 1, 27)
+    blocks = [reference((block | Stream.DEFORMATION << 24, 1, 3, 0), (5, 0)) for block in range(2)]
+    signed = [byte - 256 * (byte >= 128) for place in range(4) for block in blocks for byte in parts(block[place])]
+    assert found[1].tolist() == [(byte + 0.5) / 128 for byte in signed[:27]]
     many = draws.noise(0, Stream.DEFORMATION, range(10), 0, 5000)
-    assert many.min() < -0.999
-    assert many.max() > 0.999
+    assert many.min() == -255 / 256
+    assert many.max() == 255 / 256
     assert float(many.var()) == pytest.approx(1 / 3, rel=0.02)
     assert abs(float(many.mean())) < 0.01
+
+
+def parts(word):
+    """Its four bytes, the lowest first."""
+    return word.to_bytes(4, "little")
 
 
 def test_children_have_seeds_of_their_own():

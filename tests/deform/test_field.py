@@ -159,7 +159,7 @@ def test_what_has_no_inverse_says_so():
 @pytest.mark.usefixtures("unchecked")
 def test_fields_of_different_images_do_not_follow_one_another():
     one, other = Field(torch.zeros(1, 2, 4, 4)), Field(torch.zeros(2, 2, 4, 4))
-    with pytest.raises(InputError, match=r"^fields of \(1, 2, 4, 4\) and \(2, 2, 4, 4\) do not follow one another"):
+    with pytest.raises(InputError, match=r"^1 fields of \(4, 4\) and 2 of \(4, 4\) pixels do not follow one another"):
         one.then(other)
 
 

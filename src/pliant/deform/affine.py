@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pliant._checks import require
-from pliant.deform.basis import cached, combined
 from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Lengths, Numbers, check_ends, ends
+from pliant.deform.series import Series, cached
 
 Ends = tuple[float, float]
 STILL: dict[str, Ends] = {
@@ -49,7 +49,8 @@ class Motion(Deformation):
         xx, xy = (cos * both - sin * along) / scale, (cos * along + sin * both) / scale
         yx, yy = (cos * across - sin) / scale, (cos + sin * across) / scale
         rows = torch.stack((xx - 1, xy, -(xx * x + xy * y), yx, yy - 1, -(yx * x + yy * y)), 1)
-        return combined(rows.to(parameters.dtype).unflatten(1, (2, 3)), _places(size, parameters.device), size)
+        weights = rows.to(parameters.dtype).unflatten(1, (2, 3))
+        return Field(Series(weights, _places(size, parameters.device), size))
 
 
 @dataclass(frozen=True)

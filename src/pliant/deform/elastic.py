@@ -50,7 +50,7 @@ class Elastic(Deformation):
         return pixels(self.alpha, size[1]) * squares * math.sqrt(2 / 3)
 
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 2 rows columns"]:
-        """The noise in [-1, 1), without unit: at every pixel, and around the image as far as the Gaussian reaches."""
+        """The noise in (-1, 1), without unit: at every pixel, and around the image as far as the Gaussian reaches."""
         beyond = len(_gaussian(pixels(self.sigma, size[1]))) - 1
         rows, columns = size[0] + beyond, size[1] + beyond
         return source.noise(2 * rows * columns).unflatten(1, (2, rows, columns))

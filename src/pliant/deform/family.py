@@ -33,7 +33,7 @@ class Source:
         return draws.uniform(self.seed, draws.Stream.DEFORMATION, self.indices, self.draw, count)
 
     def noise(self, count: int) -> Float[Tensor, "n count"]:
-        """`count` numbers in [-1, 1) of 16 bits for each image."""
+        """`count` numbers in (-1, 1) of 8 bits for each image."""
         return draws.noise(self.seed, draws.Stream.DEFORMATION, self.indices, self.draw, count)
 
     def part(self, place: int) -> "Source":

@@ -1,7 +1,7 @@
 """`Field`: a displacement of every pixel, for each of a batch of images."""
 
 import math
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from pliant import records
 from pliant._checks import InputError, require
 from pliant.deform.resampling import read_at, resample
+from pliant.deform.series import Series
 
 _SHRINKING = 0.8
 _SHRINKINGS = 40  # 0.8 to the power of 40 is 1/7523: what still folds holds a jump, and is taken away whole
@@ -22,33 +23,45 @@ _AT_ONCE = 1 << 18  # pixels whose folds are looked for together
 _FLAT = 1e-3  # a Jacobian nearer to 0 is not divided by
 
 
-@dataclass(frozen=True, eq=False)
 class Field:
     """Displacements of a backward map: the value at pixel p of a warped image is the image at p + displacement(p).
 
-    displacement: (n, 2, h, w) float32, pixels; channel 0 points along x to the right, channel 1 along y downwards.
+    displacement: (n, 2, h, w) float32, pixels; channel 0 points along x to the right, channel 1 along y downwards. Or
+        a series that they are the sum of.
     shrunk: how often each field was shrunk so that it does not fold, where that was asked for.
     """
 
-    displacement: Float[Tensor, "n 2 h w"]
-    shrunk: Int[Tensor, " n"] | None = None
+    def __init__(self, displacement: Float[Tensor, "n 2 h w"] | Series, shrunk: Int[Tensor, " n"] | None = None):
+        if isinstance(displacement, Tensor):
+            shape = tuple(displacement.shape)
+            require(len(shape) == 4 and shape[1] == 2, f"a displacement has the shape (n, 2, h, w), got {shape}")
+        self.source = displacement
+        self.shrunk = shrunk
 
-    def __post_init__(self) -> None:
-        shape = tuple(self.displacement.shape)
-        require(len(shape) == 4 and shape[1] == 2, f"a displacement has the shape (n, 2, h, w), got {shape}")
+    @cached_property
+    def displacement(self) -> Float[Tensor, "n 2 h w"]:
+        """Where each pixel is read, from the pixel, pixels; of a series summed when it is first asked for."""
+        return self.source if isinstance(self.source, Tensor) else self.source.summed()
 
     def __len__(self) -> int:
-        return len(self.displacement)
+        return len(self.source)
 
     def __getitem__(self, index: int | slice) -> "Field":
         """The field of one image, or of several; always with the dimension n."""
         part = index if isinstance(index, slice) else [index]
-        return Field(self.displacement[part], None if self.shrunk is None else self.shrunk[part])
+        return Field(self.source[part], None if self.shrunk is None else self.shrunk[part])
 
     @property
     def size(self) -> tuple[int, int]:
         """(h, w), pixels."""
-        return self.displacement.shape[2], self.displacement.shape[3]
+        if isinstance(self.source, Series):
+            return self.source.size
+        return self.source.shape[2], self.source.shape[3]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the displacements are."""
+        return self.source.device if isinstance(self.source, Tensor) else self.source.weights.device
 
     @property
     def length(self) -> Float[Tensor, "n h w"]:
@@ -86,9 +99,11 @@ class Field:
 
     def scaled(self, factor: float | Float[Tensor, " n"]) -> "Field":
         """The field times a factor, or one for each image; times 0 it is the identity to the bit."""
-        if isinstance(factor, Tensor):
-            factor = factor.to(self.displacement).reshape(-1, 1, 1, 1)
-        return Field(self.displacement * factor)
+        if isinstance(self.source, Series):
+            given = factor.to(self.source.weights).reshape(-1, 1, 1) if isinstance(factor, Tensor) else factor
+            return Field(self.source.scaled(given))
+        given = factor.to(self.source).reshape(-1, 1, 1, 1) if isinstance(factor, Tensor) else factor
+        return Field(self.source * given)
 
     def unfolded(self) -> "Field":
         """Each field that folds shrunk by a fifth, again and again, until it does not; `shrunk` counts how often, from
@@ -107,7 +122,8 @@ class Field:
         else:
             folding = Field(displacement).folds > 0
             displacement = displacement.masked_fill(folding[:, None, None, None], 0)
-        return Field(displacement, times if self.shrunk is None else times + self.shrunk)
+        source = self.source if not times.any() else displacement
+        return Field(source, times if self.shrunk is None else times + self.shrunk)
 
     def then(self, other: "Field") -> "Field":
         """One field for deforming along this one first and along `other` after it: the maps composed, so that the
@@ -116,8 +132,8 @@ class Field:
         Between pixels this field is read bilinearly, beyond the border as at the nearest pixel of it.
         """
         require(
-            self.displacement.shape == other.displacement.shape,
-            f"fields of {tuple(self.displacement.shape)} and {tuple(other.displacement.shape)} do not follow one "
+            (len(self), self.size) == (len(other), other.size),
+            f"{len(self)} fields of {self.size} and {len(other)} of {other.size} pixels do not follow one "
             "another: both must be for the same images",
         )
         return Field(other.displacement + resample(self.displacement, other.displacement, "border"))

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from pliant import draws
 from pliant._checks import require
-from pliant.deform.basis import cached, combined
 from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
+from pliant.deform.series import Series, cached
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class MaxEntropy(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 2 modes"], size: tuple[int, int]) -> Field:
         """The sine series of the given coefficients."""
-        return combined(-self._amplitude(size) * parameters, _basis(size, self.cutoff, parameters.device), size)
+        return Field(Series(-self._amplitude(size) * parameters, _basis(size, self.cutoff, parameters.device), size))
 
     def _amplitude(self, size: tuple[int, int]) -> float:
         """n sqrt(T), pixels."""

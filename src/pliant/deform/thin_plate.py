@@ -9,10 +9,10 @@ from scipy.special import xlogy
 from torch import Tensor
 
 from pliant._checks import require
-from pliant.deform.basis import cached, combined
 from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
+from pliant.deform.series import Series, cached
 
 _CHUNK = 1 << 16  # pixels whose splines are evaluated at once
 
@@ -46,7 +46,7 @@ class ThinPlate(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 2 points"], size: tuple[int, int]) -> Field:
         """The spline through the given displacements of the control points, pixels."""
-        return combined(parameters, _basis(size, self.grid, parameters.device), size)
+        return Field(Series(parameters, _basis(size, self.grid, parameters.device), size))
 
 
 @cached

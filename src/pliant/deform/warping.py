@@ -22,7 +22,7 @@ def warp(images: Shaped[Tensor, "n c h w"], field: Field, padding: Padding = "ze
     Raises `InputError` for another number or size of images than the field's, another type or padding.
     """
     _check(images, field, padding)
-    return resample(images, field.displacement, padding)
+    return resample(images, field.source, padding)
 
 
 def _check(images: Tensor, field: Field, padding: str) -> None:
@@ -40,6 +40,6 @@ def _check(images: Tensor, field: Field, padding: str) -> None:
         f"{field.size[0]}x{field.size[1]}: sample one field for each image, with the images' size",
     )
     require(
-        images.device == field.displacement.device,
-        f"images on {images.device}, field on {field.displacement.device}: sample the field with device=images.device",
+        images.device == field.device,
+        f"images on {images.device}, field on {field.device}: sample the field with device=images.device",
     )

@@ -66,7 +66,7 @@ SCALES = {
         memorised=1_500,
         examples=4_000,
         epochs=8,
-        memory_epochs=60,
+        memory_epochs=40,
         template_epochs=5,
         photographs=32,
     ),

@@ -1,0 +1,89 @@
+"""Displacements that are sums of fixed patterns, summed where they are needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+_ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
+_PIXELS = 1 << 16  # of one row, from which on more rows in a product do not make it faster
+Make = TypeVar("Make", bound=Callable[..., Any])
+
+
+def cached(make: Make) -> Make:
+    """The last eight results kept: tensors that can be trained through, wherever they are first asked for."""
+
+    @lru_cache(maxsize=8)
+    @wraps(make)
+    def made(*arguments: Any) -> Any:
+        with torch.inference_mode(False):
+            return make(*arguments)
+
+    return made  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The displacements of n images of `size` (h, w): along each axis the sum over k of weight times pattern, pixels.
+
+    weights: (n, 2, k); basis: (k, hw), the patterns, the same for all images and both axes.
+    """
+
+    weights: Float[Tensor, "n 2 k"]
+    basis: Float[Tensor, "k hw"]
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __getitem__(self, part: slice | list[int] | Tensor) -> "Series":
+        """Those of several images."""
+        return replace(self, weights=self.weights[part])
+
+    def scaled(self, factor: float | Float[Tensor, "n 1 1"]) -> "Series":
+        """Every displacement times a factor, or one for each image."""
+        return replace(self, weights=self.weights * factor)
+
+    def summed(self) -> Float[Tensor, "n 2 h w"]:
+        """The displacements; the same to the bit in every batch, and differentiable in the weights."""
+        basis = self.basis.to(self.weights.dtype)
+        if torch.is_grad_enabled() and self.weights.requires_grad:
+            with torch.autocast(basis.device.type, enabled=False):
+                return (self.weights @ basis).unflatten(2, self.size)
+        if basis.device.type == "cpu":
+            return _products(self.weights.flatten(0, 1), basis).reshape(len(self), 2, *self.size)
+        # Sums in a fixed order: a matrix product may choose another for another batch.
+        displacement = self.weights.new_zeros((len(self), 2, basis.shape[1]))
+        for k in range(basis.shape[0]):
+            displacement.addcmul_(self.weights[:, :, k, None], basis[k])
+        return displacement.unflatten(2, self.size)
+
+    @property
+    def together(self) -> int:
+        """How many images, or a multiple of it, are summed together without waste."""
+        return _group(self.basis.shape[1]) // 2
+
+
+def _group(wide: int) -> int:
+    return _ROWS * min(16, max(1, _PIXELS // max(wide, 1)))
+
+
+def _products(rows: Float[Tensor, "m k"], basis: Float[Tensor, "k hw"]) -> Float[Tensor, "m hw"]:
+    """`rows @ basis` in products of one and the same shape, so that the batch does not choose how they are computed.
+
+    Each number is then the same chain of multiply-adds over the basis, whatever rows stand beside it.
+    """
+    count, wide = len(rows), basis.shape[1]
+    group = _group(wide)
+    padded = F.pad(rows, (0, 0, 0, -count % group))
+    # Narrow products are computed in another way, in which rows do not stand alone.
+    basis = F.pad(basis, (0, -wide % _COLUMNS)) if wide % _COLUMNS else basis
+    out = rows.new_empty((len(padded), basis.shape[1]))
+    for some, result in zip(padded.split(group), out.split(group), strict=True):
+        torch.mm(some, basis, out=result)
+    return out[:count, :wide]
