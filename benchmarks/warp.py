@@ -4,7 +4,10 @@
 
 Every family draws, makes its fields and warps; `grid_sample` is torch's F.grid_sample alone on the grids of one of
 them. Other libraries get the same images in the form that they take, on as many threads, one call an image where they
-draw one deformation a call. Writes docs/speed.md, too.
+draw one deformation a call; `--ours` leaves them out, for machines that lack them. Writes docs/speed.md, too.
+
+On a GPU there is a larger batch, and the bandwidth of warping beside that of copying the images: both read them once
+and write as many.
 """
 
 import argparse
@@ -12,22 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import albumentations
-import cv2
-import kornia
 import ledger
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.transforms.spatial.array import Rand2DElastic
-from skimage.transform import ThinPlateSplineTransform
-from skimage.transform import warp as skimage_warp
 from torch import Tensor
 from torchvision.transforms import v2
 
 import pliant
 
 SHAPES = ((64, 3, 224, 224), (2048, 3, 32, 32))
+LARGE = (256, 3, 224, 224)  # on a GPU
 SHARE = 16  # the slow ones get one image in so many; their times are scaled
 DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
 FAMILIES: dict[str, pliant.Deformation] = {
@@ -70,6 +68,8 @@ def ours(images: Tensor) -> dict[str, Callable[[], Any]]:
 
 def theirs(images: Tensor) -> dict[str, tuple[int, Callable[[], Any]]]:
     """Other libraries: how many images they get, and the call."""
+    import kornia
+
     width = images.shape[3]
     count = len(images) // SHARE
     few, alpha, sigma = images[:count], 0.22 * width, 0.032 * width
@@ -86,6 +86,13 @@ def theirs(images: Tensor) -> dict[str, tuple[int, Callable[[], Any]]]:
     }
     if images.device.type != "cpu":
         return runs
+    import albumentations
+    import cv2
+    from monai.transforms.spatial.array import Rand2DElastic
+    from skimage.transform import ThinPlateSplineTransform
+    from skimage.transform import warp as skimage_warp
+
+    cv2.setNumThreads(torch.get_num_threads())
     arrays = [image.permute(1, 2, 0).contiguous().numpy() for image in few]
     album_plate = albumentations.ThinPlateSpline(num_control_points=5, p=1.0)
     album_elastic = albumentations.ElasticTransform(alpha, sigma, noise_distribution="uniform", p=1.0)
@@ -107,20 +114,38 @@ def theirs(images: Tensor) -> dict[str, tuple[int, Callable[[], Any]]]:
     }
 
 
-def measured(shape: tuple[int, int, int, int], repeats: int) -> dict[str, Any]:
-    """Milliseconds of everything on one batch, and ratios to F.grid_sample."""
+def measured(shape: tuple[int, int, int, int], repeats: int, others: bool) -> dict[str, Any]:
+    """Milliseconds of everything on one batch, and ratios to F.grid_sample; on a GPU also to the time of a copy."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
     grid = grids(FAMILIES["ThinPlate"].sample(range(len(images)), (shape[2], shape[3]), device=device))
     alone: Callable[[], Any] = lambda: F.grid_sample(images, grid, align_corners=False)  # noqa: E731
     seconds = ledger.interleaved({"grid_sample": alone, **ours(images)}, repeats)
-    others = theirs(images)
-    slow = ledger.interleaved({name: run for name, (_, run) in others.items()}, 2)
-    seconds |= {name: value * len(images) / others[name][0] for name, value in slow.items()}
+    if others:
+        runs = theirs(images)
+        slow = ledger.interleaved({name: run for name, (_, run) in runs.items()}, 2)
+        seconds |= {name: value * len(images) / runs[name][0] for name, value in slow.items()}
     return {
+        **(copying(images, repeats) if device == "cuda" else {}),
         "shape": shape,
         "milliseconds": {name: 1e3 * value for name, value in seconds.items()},
         "ratio_to_grid_sample": {name: value / seconds["grid_sample"] for name, value in seconds.items()},
+    }
+
+
+def copying(images: Tensor, repeats: int) -> dict[str, Any]:
+    """The share of the bandwidth of a copy that warping along drawn fields reaches, by family and type of images."""
+    size = (images.shape[2], images.shape[3])
+    runs: dict[str, Callable[[], Any]] = {}
+    for dtype in (torch.float32, torch.bfloat16, torch.uint8):
+        batch = (255 * images).to(dtype)
+        runs[f"copy {dtype}"] = batch.clone
+        for name in ("ThinPlate", "MaxEntropy", "Affine", "Pose"):
+            field = FAMILIES[name].sample(range(len(batch)), size, device=batch.device)
+            runs[f"{name} {dtype}"] = lambda batch=batch, field=field: pliant.warp(batch, field)
+    seconds = ledger.interleaved(runs, repeats, warmup=3)
+    return {
+        "share_of_copy_bandwidth": {name: seconds[f"copy {name.split()[1]}"] / value for name, value in seconds.items()}
     }
 
 
@@ -158,12 +183,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out")
-    parser.add_argument("--docs", type=Path, default=DOCS)
+    parser.add_argument("--ours", action="store_true", help="leave the other libraries out, and docs/speed.md as it is")
     arguments = parser.parse_args()
-    cv2.setNumThreads(torch.get_num_threads())
-    results = [measured(shape, arguments.repeats) for shape in SHAPES]
+    shapes = (*SHAPES, LARGE) if torch.cuda.is_available() else SHAPES
+    results = [measured(shape, arguments.repeats, not arguments.ours) for shape in shapes]
     ledger.write("warp", {"batches": results}, arguments.out)
-    arguments.docs.write_text(page(results))
+    if not arguments.ours:
+        DOCS.write_text(page(results))
     print(page(results))
 
 

@@ -10,6 +10,9 @@ import torch
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # two workers share the cores: threads of both would wait for each other
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # kernels for GPUs run in Triton's interpreter
+
 jaxtyping.install_import_hook("pliant", "typechecker.checked")
 
 

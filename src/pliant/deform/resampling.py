@@ -1,5 +1,7 @@
 """Reading images at displaced places: bilinear, and exact where the displacements are whole pixels."""
 
+from functools import cache
+from types import ModuleType
 from typing import Any, Literal
 
 import torch
@@ -11,6 +13,7 @@ from pliant.deform.series import Series, cached
 
 Padding = Literal["zeros", "border", "reflection"]
 PADDINGS = ("zeros", "border", "reflection")
+_FUSED = (torch.uint8, torch.bfloat16, torch.float16, torch.float32)
 
 # Images, grids and results of one slice stay in the caches of a core, or nearly.
 _SLICE_BYTES = 1 << 23
@@ -23,6 +26,8 @@ def resample(
     """What `pliant.warp` gives, of displacements or of the series that they are the sum of, and without its checks."""
     if not len(images):
         return images.clone()
+    if images.device.type == "cuda" and images.dtype in _FUSED and (fused := _fused()) is not None:
+        return fused.warp(images, moved, padding)
     weights, together = (moved.weights, moved.together) if isinstance(moved, Series) else (moved, 1)
     if torch.is_grad_enabled() and (images.requires_grad or weights.requires_grad):
         displacement = _summed(moved, slice(None))
@@ -39,6 +44,16 @@ def resample(
         if whole.any():
             out[part][whole] = copied(source[whole], displacement[whole], padding)
     return out
+
+
+@cache
+def _fused() -> ModuleType | None:
+    """The kernels for GPUs, where Triton is installed, as it is beside torch on Linux."""
+    try:
+        from pliant.deform import fused
+    except ImportError:
+        return None
+    return fused
 
 
 def read_at(images: Float[Tensor, "n c h w"], places: Float[Tensor, "n k 2"]) -> Float[Tensor, "n c k"]:

@@ -1,0 +1,174 @@
+"""The kernels for GPUs against the plain path: on a GPU where there is one, else in Triton's interpreter."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pliant.deform import PADDINGS, Field, MaxEntropy, Rotate, ThinPlate, Translate
+from pliant.deform.resampling import resample
+
+fused = pytest.importorskip("pliant.deform.fused")
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of the interpreter's numpy
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+SIZES = ((17, 23), (1, 9), (12, 1), (1, 1), (20, 20))
+
+
+def images(size, dtype, n=5, channels=2):
+    drawn = 255 * torch.rand(n, channels, *size, generator=torch.Generator().manual_seed(1))
+    return (drawn if dtype == torch.uint8 else drawn / 255).to(dtype)
+
+
+def bits(images):
+    return images.view({1: torch.uint8, 2: torch.int16, 4: torch.int32}[images.itemsize])
+
+
+def warped(images, moved, padding):
+    """By the kernel, from and back to the CPU."""
+    source = Field(moved).source
+    if not isinstance(source, torch.Tensor):
+        source = type(source)(source.weights.to(DEVICE), source.basis.to(DEVICE), source.size)
+    else:
+        source = source.to(DEVICE)
+    return fused.warp(images.to(DEVICE), source, padding).cpu()
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("member", [ThinPlate(3, 4.0), MaxEntropy(3, 3.0), Rotate("20%")], ids=lambda m: m.name)
+def test_it_reads_what_the_plain_path_reads(member, size, padding):
+    source = member.sample(range(5), size).source
+    for dtype, off in ((torch.float32, 1e-4), (torch.bfloat16, 2.0**-8), (torch.float16, 1e-3)):
+        given = images(size, dtype)
+        expected = resample(given, source, padding)
+        found = warped(given, source, padding)
+        assert found.dtype == dtype
+        torch.testing.assert_close(found, expected, atol=off, rtol=0)
+        torch.testing.assert_close(warped(given, source.summed(), padding), expected, atol=off, rtol=0)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_uint8_is_rounded_to_nearest(padding):
+    given, source = images((17, 23), torch.uint8), ThinPlate(3, 4.0).sample(range(5), (17, 23)).source
+    exact = resample(given.double(), source, padding)
+    assert (warped(given, source, padding) - exact).abs().max() <= 0.5 + 1e-3
+
+
+def test_halves_are_rounded_to_even():
+    given = torch.tensor([[[[0, 1, 2, 3, 4, 5]]]], dtype=torch.uint8)
+    half = torch.zeros(1, 2, 1, 6)
+    half[:, 0] = 0.5
+    assert warped(given, half, "border").flatten().tolist() == [0, 2, 2, 4, 4, 5]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float32])
+def test_whole_pixels_are_copied_to_the_bit(dtype, padding):
+    given = images((9, 8), dtype)
+    if dtype != torch.uint8:
+        given[:, :, 4, 4], given[:, :, 2, 2], given[:, :, 6, 3] = torch.inf, -0.0, torch.nan
+    for member in (Translate(5.0, whole=True), ThinPlate(3, 0.0)):
+        source = member.sample(range(5), (9, 8)).source
+        expected = resample(given, source, padding)
+        for found in (warped(given, source, padding), warped(given, source.summed(), padding)):
+            kept = expected == expected  # what is no number may be so in another way
+            assert torch.equal(found == found, kept)
+            assert torch.equal(bits(found)[kept], bits(expected)[kept])
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_an_image_does_not_depend_on_the_others(padding):
+    given, member = images((17, 23), torch.float32, n=11), ThinPlate(5, 3.0)
+    together = warped(given, member.sample(range(11), (17, 23)).source, padding)
+    for i in (0, 6, 10):
+        alone = warped(given[[i]], member.sample([i], (17, 23)).source, padding)
+        assert torch.equal(alone[0], together[i])
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_displacements_beyond_everything_read_what_lies_there(padding):
+    given, far = images((6, 7), torch.float32, n=1), torch.zeros(1, 2, 6, 7)
+    far[0, 0, 0], far[0, 1, 1], far[0, 0, 2], far[0, 1, 3] = 1e9, -1e9, torch.inf, torch.nan
+    found = warped(given, far, padding)
+    assert found.isfinite().all()
+    if padding == "zeros":
+        assert not found[0, :, :4].any()
+    if padding == "border":
+        assert torch.equal(found[0, :, 0], given[0, :, 0, -1:].expand(-1, 7))
+        assert torch.equal(found[0, :, 1], given[0, :, 0])
+    assert torch.equal(found[0, :, 4:], given[0, :, 4:])
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("member", [ThinPlate(3, 3.0), Rotate("20%")], ids=lambda m: m.name)
+def test_gradients_to_images_displacements_and_parameters(member, padding):
+    size, weight = (9, 11), images((9, 11), torch.float32, n=3)
+
+    def gradients(way, device):
+        given = images(size, torch.float32, n=3).to(device).requires_grad_()
+        parameters = member.parameters(range(3), size).to(device).requires_grad_()
+        displacement = member.sample(range(3), size).displacement.to(device).requires_grad_()
+        by_series = (way(given, member.field(parameters, size).source, padding) * weight.to(device)).sum()
+        by_pixel = (way(given, displacement, padding) * weight.to(device)).sum()
+        found = torch.autograd.grad(by_series + 2 * by_pixel, (given, parameters, displacement))
+        return [gradient.cpu() for gradient in found]
+
+    for found, expected in zip(gradients(fused.warp, DEVICE), gradients(resample, "cpu"), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_no_images_and_no_gradients():
+    source = ThinPlate().sample([], (5, 5)).source
+    assert warped(images((5, 5), torch.float32, n=0), source, "zeros").shape == (0, 2, 5, 5)
+    given = images((5, 5), torch.float32, n=2)
+    assert not warped(given, torch.zeros(2, 2, 5, 5), "zeros").requires_grad
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # read by the check itself
+def test_the_operators_are_what_torch_wants_of_them():
+    given = images((5, 6), torch.float32, n=2).to(DEVICE).requires_grad_()
+    source = ThinPlate().sample(range(2), (5, 6), device=DEVICE).source
+    weights = source.weights.detach().requires_grad_()
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
+    torch.library.opcheck(torch.ops.pliant.warp, (given, weights, source.basis, "border"), test_utils=tests)
+    torch.library.opcheck(torch.ops.pliant.warp, (given, torch.zeros(2, 2, 5, 6, device=DEVICE), None, "zeros"))
+
+
+def test_it_goes_through_torch_compile_in_one_graph():
+    given, source = images((5, 6), torch.float32, n=2).to(DEVICE), ThinPlate().sample(range(2), (5, 6)).source
+    weights, basis = source.weights.to(DEVICE), source.basis.to(DEVICE)
+
+    def brighter(given, weights):
+        return 2 * torch.ops.pliant.warp(given, weights, basis, "border") + 1
+
+    compiled = torch.compile(brighter, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(given, weights), brighter(given, weights))
+
+
+def test_the_kernels_compile_for_gpus():
+    code = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from pliant.deform import fused
+
+POINTERS = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}
+
+def compiled(kernel, image, **constants):
+    names = kernel.arg_names
+    types = POINTERS | dict.fromkeys(("images", "out", "gradient"), "*" + image)
+    constants |= {"IMAGES": 4, "PIXELS": 256, "PADDING": 2, "PATTERNS": 25}
+    signature = {name: "constexpr" if name in constants else types.get(name, "i32") for name in names}
+    places = {(names.index(name),): value for name, value in constants.items()}
+    source = ASTSource(kernel, signature=signature, constexprs=places)
+    return triton.compile(source, target=GPUTarget("cuda", 80, 32)).asm["ptx"]
+
+assert ".entry _forward" in compiled(fused._forward, "u8")
+assert "atom" in compiled(fused._backward, "bf16", TO_IMAGES=True, TO_MOVED=True)
+print("compiled")
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "compiled", done.stderr
