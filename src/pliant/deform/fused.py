@@ -186,6 +186,17 @@ def _corner(place, length):
 
 @triton.jit
 @no_type_check
+def _four(start, width, there, in_column, in_next_column, in_row, in_next_row):
+    """The pixel before a place, the one to its right, the one below it, and that one's right; 0 outside the image."""
+    a = tl.load(start, mask=there & in_row & in_column, other=0).to(tl.float32)
+    b = tl.load(start + 1, mask=there & in_row & in_next_column, other=0).to(tl.float32)
+    c = tl.load(start + width, mask=there & in_next_row & in_column, other=0).to(tl.float32)
+    d = tl.load(start + width + 1, mask=there & in_next_row & in_next_column, other=0).to(tl.float32)
+    return a, b, c, d
+
+
+@triton.jit
+@no_type_check
 def _forward(
     images,
     moved,
@@ -211,10 +222,7 @@ def _forward(
     for channel in range(channels):
         plane = (image * channels + channel) * area
         start = images + plane + row * width + column
-        a = tl.load(start, mask=there & in_row & in_column, other=0).to(tl.float32)
-        b = tl.load(start + 1, mask=there & in_row & in_next_column, other=0).to(tl.float32)
-        c = tl.load(start + width, mask=there & in_next_row & in_column, other=0).to(tl.float32)
-        d = tl.load(start + width + 1, mask=there & in_next_row & in_next_column, other=0).to(tl.float32)
+        a, b, c, d = _four(start, width, there, in_column, in_next_column, in_row, in_next_row)
         read = (a * (1 - right) + b * right) * (1 - down) + (c * (1 - right) + d * right) * down
         read = tl.where(whole, a, read)
         if out.dtype.element_ty == tl.uint8:
@@ -265,11 +273,7 @@ def _backward(
             tl.atomic_add(start + width, weight * (1 - right) * down, mask=there & in_next_row & in_column)
             tl.atomic_add(start + width + 1, weight * right * down, mask=there & in_next_row & in_next_column)
         if TO_MOVED:
-            start = images + corner
-            a = tl.load(start, mask=there & in_row & in_column, other=0).to(tl.float32)
-            b = tl.load(start + 1, mask=there & in_row & in_next_column, other=0).to(tl.float32)
-            c = tl.load(start + width, mask=there & in_next_row & in_column, other=0).to(tl.float32)
-            d = tl.load(start + width + 1, mask=there & in_next_row & in_next_column, other=0).to(tl.float32)
+            a, b, c, d = _four(images + corner, width, there, in_column, in_next_column, in_row, in_next_row)
             along += weight * ((b - a) * (1 - down) + (d - c) * down)
             across += weight * ((c - a) * (1 - right) + (d - b) * right)
     if TO_MOVED:

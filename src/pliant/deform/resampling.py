@@ -81,10 +81,10 @@ def _places(
     displacement: Float[Tensor, "n 2 h w"], images: Shaped[Tensor, "m c h w"], padding: Padding
 ) -> Float[Tensor, "n 2 h w"]:
     """Where each pixel is read, in the coordinates of grid_sample and as exact as the images are to be read."""
-    base, scale = _normaliser(
-        (displacement.shape[2], displacement.shape[3]), _aligned(padding), _exact(images), images.device
-    )
-    return torch.addcmul(base, displacement.to(base.dtype), scale)
+    size = (displacement.shape[2], displacement.shape[3])
+    pixels = _pixels(size, _aligned(padding), _exact(images), images.device)
+    scale = pixels.new_tensor(_scale(size, _aligned(padding)))[:, None, None]
+    return torch.addcmul(pixels, displacement.to(pixels.dtype), scale)
 
 
 def _beside(places: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n h w 2"]:
@@ -171,18 +171,18 @@ class _Kept(torch.autograd.Function):
         return gradient, None, None
 
 
+def _scale(size: tuple[int, int], aligned: bool) -> tuple[float, float]:
+    """Factors from pixels along x and y to the coordinates of grid_sample."""
+    height, width = (max(side - aligned, 1) for side in size)
+    return 2 / width, 2 / height
+
+
 @cached
-def _normaliser(
-    size: tuple[int, int], aligned: bool, dtype: torch.dtype, device: torch.device
-) -> tuple[Float[Tensor, "2 h w"], Float[Tensor, "2 1 1"]]:
-    """Each pixel's own place, and the factor from pixels, in the coordinates of grid_sample: -1 to 1."""
+def _pixels(size: tuple[int, int], aligned: bool, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "2 h w"]:
+    """Each pixel's own place in the coordinates of grid_sample, -1 to 1."""
     height, width = size
-    y, x = (torch.arange(length, dtype=torch.float64) for length in (height, width))
-    if aligned:
-        x, y = 2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1
-        scale = (2 / max(width - 1, 1), 2 / max(height - 1, 1))
-    else:
-        x, y = (2 * x + 1) / width - 1, (2 * y + 1) / height - 1
-        scale = (2 / width, 2 / height)
-    base = torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
-    return base.to(device, dtype), torch.tensor(scale, dtype=dtype, device=device)[:, None, None]
+    half = 0.0 if aligned else 0.5
+    along, across = _scale(size, aligned)
+    x = (torch.arange(width, dtype=torch.float64) + half) * along - 1
+    y = (torch.arange(height, dtype=torch.float64) + half) * across - 1
+    return torch.stack((x.expand(height, width), y[:, None].expand(height, width))).to(device, dtype)

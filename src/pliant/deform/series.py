@@ -1,8 +1,10 @@
 """Displacements that are sums of fixed patterns, summed where they are needed."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, wraps
+from functools import wraps
+from threading import RLock
 from typing import Any, TypeVar
 
 import torch
@@ -12,17 +14,27 @@ from torch import Tensor
 
 _ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
 _PIXELS = 1 << 16  # of one row, from which on more rows in a product do not make it faster
-Make = TypeVar("Make", bound=Callable[..., Any])
+_KEPT = 1 << 28  # bytes of one kind of tensor
+Make = TypeVar("Make", bound=Callable[..., Tensor])
 
 
 def cached(make: Make) -> Make:
-    """The last eight results kept: tensors that can be trained through, wherever they are first asked for."""
+    """The last results kept, up to 256 MB of them and the last one in any case: tensors that can be trained through,
+    wherever they are first asked for.
+    """
+    kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
+    lock = RLock()  # of loaders that run in threads
 
-    @lru_cache(maxsize=8)
     @wraps(make)
-    def made(*arguments: Any) -> Any:
-        with torch.inference_mode(False):
-            return make(*arguments)
+    def made(*arguments: Any) -> Tensor:
+        with lock:
+            if arguments not in kept:
+                with torch.inference_mode(False):
+                    kept[arguments] = make(*arguments)
+            kept.move_to_end(arguments)
+            while len(kept) > 1 and sum(tensor.nbytes for tensor in kept.values()) > _KEPT:
+                kept.popitem(last=False)
+            return kept[arguments]
 
     return made  # pyright: ignore[reportReturnType]
 
@@ -53,8 +65,11 @@ class Series:
         """The displacements; the same to the bit in every batch, and differentiable in the weights."""
         basis = self.basis.to(self.weights.dtype)
         if torch.is_grad_enabled() and self.weights.requires_grad:
+            # On GPUs in float64: products of float32 may be allowed to round what they multiply.
+            exact = basis.dtype if basis.device.type == "cpu" else torch.float64
             with torch.autocast(basis.device.type, enabled=False):
-                return (self.weights @ basis).unflatten(2, self.size)
+                summed = self.weights.to(exact) @ basis.to(exact)
+            return summed.to(basis.dtype).unflatten(2, self.size)
         if basis.device.type == "cpu":
             return _products(self.weights.flatten(0, 1), basis).reshape(len(self), 2, *self.size)
         # Sums in a fixed order: a matrix product may choose another for another batch.
