@@ -309,7 +309,8 @@ def page() -> str:
         "",
         "kornia sets the kernels at the moved control points instead of at the control points: the map passes through "
         "them, but is not the spline of least bending. albumentations solves for the kernel r^2 log r and evaluates "
-        "r log r: the map does not even pass through the control points. Read in the sources of kornia 0.9.0 and albumentations 2.0.8.",
+        "r log r: the map does not even pass through the control points. "
+        "Read in the sources of kornia 0.9.0 and albumentations 2.0.8.",
         "",
         "## Elastic distortions against their definition",
         f"The displacement along x against alpha times the Gaussian filter (sigma {SIGMA:g} pixels, sum 1) of the "
