@@ -101,7 +101,10 @@ def _words(
     require(0 <= seed < 1 << 64, f"seed={seed}: a seed is an integer from 0 to 2^64 - 1")
     require(0 <= draw < 1 << 32, f"draw={draw}: a draw is an integer from 0 to 2^32 - 1")
     require(bool((index >= 0).all()), f"image indices must be 0 or more, got {index.min() if len(index) else ''}")
-    require(blocks <= 1 << 24, f"{blocks} blocks of four words: one draw holds at most 2^24, of 2^26 numbers")
+    require(
+        blocks <= 1 << 24,
+        f"{4 * blocks} random words for one image: a draw holds at most 2^26, take a smaller image or deformation",
+    )
     position = torch.arange(blocks, dtype=torch.int64, device=index.device) | int(stream) << 24
     shape = (len(index), blocks)
     counter = [position, index.new_tensor(draw), (index & _LOW)[:, None], (index >> 32)[:, None]]

@@ -80,7 +80,7 @@ class Deform(v2.Transform):
             out = self._mask(plain, field, batch)
         elif isinstance(inpt, tv_tensors.Video):
             frames = plain.flatten(0, -4)
-            out = warp(frames, _repeated(field, len(frames)), self.padding).view_as(plain)
+            out = warp(frames, field[[0] * len(frames)], self.padding).view_as(plain)
         else:
             out = warp(plain, field, self.padding) if batch else warp(plain[None], field, self.padding)[0]
         return _like(out, inpt) if isinstance(inpt, tv_tensors.TVTensor) else out
@@ -119,10 +119,6 @@ def _index(image: Tensor) -> int:
     """A number from 0 to 2^63 - 1 that the pixels of an image decide."""
     numbers = image.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
     return int.from_bytes(hashlib.blake2b(numbers, digest_size=8).digest()) >> 1
-
-
-def _repeated(field: Field, count: int) -> Field:
-    return Field(field.displacement.expand(count, -1, -1, -1))
 
 
 def _key_points(points: tv_tensors.KeyPoints, field: Field) -> tv_tensors.KeyPoints:

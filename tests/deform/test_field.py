@@ -182,3 +182,44 @@ def test_files_that_hold_no_field(tmp_path):
         Field.load(tmp_path / "other")
     with pytest.raises(InputError, match="cannot be written"):
         Field(torch.zeros(1, 2, 2, 2)).save(tmp_path / "text" / "below")
+
+
+@pytest.mark.parametrize("look", [torch.no_grad, torch.inference_mode])
+def test_a_look_at_a_field_takes_no_gradient_away(look):
+    parameters = ThinPlate().parameters(range(2), (6, 7)).requires_grad_()
+    field = ThinPlate().field(parameters, (6, 7))
+    with look():
+        assert field.rms.shape == field.folds.shape == (2,)
+    field.displacement.square().sum().backward()
+    assert parameters.grad is not None
+    assert parameters.grad.abs().sum() > 0
+    plain = ThinPlate().sample(range(2), (6, 7))
+    with look():
+        assert plain.rms.shape == (2,)
+    images = torch.rand(2, 1, 6, 7, requires_grad=True)
+    warp(images, Field(plain.displacement)).sum().backward()
+    assert images.grad is not None
+
+
+def test_a_field_stays_what_it_was_when_its_parameters_change():
+    parameters = ThinPlate().parameters(range(2), (6, 7))
+    field = ThinPlate().field(parameters, (6, 7))
+    parameters.zero_()
+    assert field.largest.min() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_warping_goes_through_torch_compile_with_gradients():
+    member, size = ThinPlate(), (6, 7)
+    images, parameters = torch.rand(2, 1, *size), member.parameters(range(2), size)
+
+    def loss(images, parameters):
+        return warp(images, member.field(parameters, size), "border").square().sum()
+
+    compiled = torch.compile(loss, backend="aot_eager")
+    for trained in (parameters, parameters.clone().requires_grad_()):
+        expected, found = loss(images, trained), compiled(images, trained)
+        torch.testing.assert_close(found, expected)
+    found.backward()
+    assert trained.grad.abs().sum() > 0

@@ -1,12 +1,13 @@
 """`Field`: a displacement of every pixel, for each of a batch of images."""
 
 import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -23,32 +24,52 @@ _AT_ONCE = 1 << 18  # pixels whose folds are looked for together
 _FLAT = 1e-3  # a Jacobian nearer to 0 is not divided by
 
 
+@dataclass(frozen=True, eq=False)
 class Field:
     """Displacements of a backward map: the value at pixel p of a warped image is the image at p + displacement(p).
 
-    displacement: (n, 2, h, w) float32, pixels; channel 0 points along x to the right, channel 1 along y downwards. Or
-        a series that they are the sum of.
+    source: the displacements, (n, 2, h, w) float32, pixels; channel 0 points along x to the right, channel 1 along y
+        downwards. Or a series that they are the sum of.
     shrunk: how often each field was shrunk so that it does not fold, where that was asked for.
     """
 
-    def __init__(self, displacement: Float[Tensor, "n 2 h w"] | Series, shrunk: Int[Tensor, " n"] | None = None):
-        if isinstance(displacement, Tensor):
-            shape = tuple(displacement.shape)
+    source: Float[Tensor, "n 2 h w"] | Series
+    shrunk: Int[Tensor, " n"] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.source, Tensor):
+            shape = tuple(self.source.shape)
             require(len(shape) == 4 and shape[1] == 2, f"a displacement has the shape (n, 2, h, w), got {shape}")
-        self.source = displacement
-        self.shrunk = shrunk
+
+    @property
+    def displacement(self) -> Float[Tensor, "n 2 h w"]:
+        """Where each pixel is read, seen from the pixel, pixels; a series is summed when first asked for it."""
+        if isinstance(self.source, Tensor):
+            return self.source
+        return self.source.summed() if self.source.weights.requires_grad else self._summed
 
     @cached_property
-    def displacement(self) -> Float[Tensor, "n 2 h w"]:
-        """Where each pixel is read, from the pixel, pixels; of a series summed when it is first asked for."""
-        return self.source if isinstance(self.source, Tensor) else self.source.summed()
+    def _summed(self) -> Float[Tensor, "n 2 h w"]:
+        """The sum of a series that nothing is trained through, whatever it is first asked for in."""
+        assert isinstance(self.source, Series)
+        with torch.inference_mode(False):
+            return self.source.summed()
+
+    @property
+    def _numbers(self) -> Float[Tensor, "n 2 *rest"]:
+        """What the displacements are proportional to."""
+        return self.source if isinstance(self.source, Tensor) else self.source.weights
+
+    def _of(self, numbers: Float[Tensor, "n 2 *rest"], shrunk: Int[Tensor, " n"] | None = None) -> "Field":
+        """The field of other numbers in the place of `_numbers`."""
+        return Field(numbers if isinstance(self.source, Tensor) else replace(self.source, weights=numbers), shrunk)
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int | slice) -> "Field":
+    def __getitem__(self, index: int | slice | list[int]) -> "Field":
         """The field of one image, or of several; always with the dimension n."""
-        part = index if isinstance(index, slice) else [index]
+        part = [index] if isinstance(index, int) else index
         return Field(self.source[part], None if self.shrunk is None else self.shrunk[part])
 
     @property
@@ -61,7 +82,7 @@ class Field:
     @property
     def device(self) -> torch.device:
         """Where the displacements are."""
-        return self.source.device if isinstance(self.source, Tensor) else self.source.weights.device
+        return self._numbers.device
 
     @property
     def length(self) -> Float[Tensor, "n h w"]:
@@ -99,11 +120,8 @@ class Field:
 
     def scaled(self, factor: float | Float[Tensor, " n"]) -> "Field":
         """The field times a factor, or one for each image; times 0 it is the identity to the bit."""
-        if isinstance(self.source, Series):
-            given = factor.to(self.source.weights).reshape(-1, 1, 1) if isinstance(factor, Tensor) else factor
-            return Field(self.source.scaled(given))
-        given = factor.to(self.source).reshape(-1, 1, 1, 1) if isinstance(factor, Tensor) else factor
-        return Field(self.source * given)
+        numbers = self._numbers
+        return self._of(numbers * (_each(factor.to(numbers), numbers) if isinstance(factor, Tensor) else factor))
 
     def unfolded(self) -> "Field":
         """Each field that folds shrunk by a fifth, again and again, until it does not; `shrunk` counts how often, from
@@ -111,19 +129,19 @@ class Field:
 
         A field that folds however small it is, since it jumps or holds no numbers, becomes the identity.
         """
-        displacement = self.displacement
-        times = torch.zeros(len(self), dtype=torch.int64, device=displacement.device)
+        field = self
+        times = torch.zeros(len(self), dtype=torch.int64, device=self.device)
         for _ in range(_SHRINKINGS):
-            folding = Field(displacement).folds > 0
+            folding = field.folds > 0
             if not folding.any():
                 break
             times += folding
-            displacement = torch.where(folding[:, None, None, None], _SHRINKING * displacement, displacement)
+            numbers = field._numbers
+            field = self._of(torch.where(_each(folding, numbers), _SHRINKING * numbers, numbers))
         else:
-            folding = Field(displacement).folds > 0
-            displacement = displacement.masked_fill(folding[:, None, None, None], 0)
-        source = self.source if not times.any() else displacement
-        return Field(source, times if self.shrunk is None else times + self.shrunk)
+            folding = field.folds > 0
+            field = self._of(field._numbers.masked_fill(_each(folding, field._numbers), 0))
+        return self._of(field._numbers, times if self.shrunk is None else times + self.shrunk)
 
     def then(self, other: "Field") -> "Field":
         """One field for deforming along this one first and along `other` after it: the maps composed, so that the
@@ -225,6 +243,11 @@ class Carried(NamedTuple):
 
     points: Float[Tensor, "n k 2"]
     error: Float[Tensor, "n k"]
+
+
+def _each(values: Shaped[Tensor, " n"], numbers: Shaped[Tensor, "n *rest"]) -> Shaped[Tensor, "n *ones"]:
+    """One value for each image, beside all of its numbers."""
+    return values.reshape(-1, *[1] * (numbers.ndim - 1))
 
 
 def _folding(displacement: Float[Tensor, "n 2 h w"]) -> Float[Tensor, " n"]:

@@ -1,7 +1,7 @@
 """Warping in one pass on a GPU: the displacements are summed and the images read where they point, in one kernel.
 
-Neither displacements nor grids are written to memory. `pliant.deform.resampling` says what is to come out, and runs
-where this does not; it imports this module where a GPU has to do the work.
+Neither grids nor, of a series, displacements are written to memory. `pliant.deform.resampling` says what is to come
+out, and runs where this does not; it imports this module where a GPU has to do the work.
 """
 
 from typing import Any, no_type_check
@@ -109,9 +109,10 @@ def _programs(images: Tensor) -> tuple[int]:
 
 
 def _fixed(basis: Tensor | None, padding: str) -> dict[str, Any]:
-    """What the kernels are compiled for."""
+    """What the kernels are compiled for. Only the sums over patterns are fused multiply-adds, as they say."""
     patterns = 0 if basis is None else len(basis)
-    return {"PATTERNS": patterns, "PADDING": _PADDINGS[padding], "IMAGES": _IMAGES, "PIXELS": _PIXELS}
+    sizes = {"PATTERNS": patterns, "PADDING": _PADDINGS[padding], "IMAGES": _IMAGES, "PIXELS": _PIXELS}
+    return {**sizes, "enable_fp_fusion": False}
 
 
 @triton.jit
@@ -136,13 +137,15 @@ def _displacement(moved, basis, image, pixel, there, n, area, PATTERNS: tl.const
         x = tl.zeros(there.shape, tl.float32)
         y = tl.zeros(there.shape, tl.float32)
         start = moved + image * 2 * PATTERNS
+        at = basis + pixel
         for k in range(PATTERNS):
-            pattern = tl.load(basis + k * area + pixel, mask=pixel < area, other=0.0)
+            pattern = tl.load(at, mask=pixel < area, other=0.0)
             pattern = tl.broadcast_to(pattern, there.shape)
             along = tl.load(start + k, mask=image < n, other=0.0)
             across = tl.load(start + PATTERNS + k, mask=image < n, other=0.0)
             x = tl.fma(tl.broadcast_to(along, there.shape), pattern, x)
             y = tl.fma(tl.broadcast_to(across, there.shape), pattern, y)
+            at += area
     return x, y
 
 
@@ -151,14 +154,13 @@ def _displacement(moved, basis, image, pixel, there, n, area, PATTERNS: tl.const
 def _place(at, length, PADDING: tl.constexpr):
     """Where along an axis of so many pixels is read, and how this place follows `at`: 1, -1, or 0 at its end.
 
-    What is no number is outside.
+    What is no number is read outside with zeros, and else at the first pixel; `grid_sample` may give no number there.
     """
+    slope = tl.full(at.shape, 1.0, tl.float32)
     if PADDING == 0:
-        slope = tl.full(at.shape, 1.0, tl.float32)
         place = tl.minimum(tl.maximum(at, -2.0), length + 1.0)
     else:
         last = length - 1.0
-        slope = tl.where(at < 0, -1.0, 1.0)
         place = at
         if PADDING == 2:
             around = tl.maximum(last, 1.0)
@@ -167,9 +169,7 @@ def _place(at, length, PADDING: tl.constexpr):
             left = distance - times * around
             back = times - 2 * tl.floor(times / 2) == 1
             place = tl.where(back, around - left, left)
-            slope = tl.where(back, -slope, slope)
-        else:
-            slope = tl.full(at.shape, 1.0, tl.float32)
+            slope = tl.where((at < 0) != back, -1.0, 1.0)
         slope = tl.where((place > 0) & (place < last), slope, 0.0)
         place = tl.minimum(tl.maximum(place, 0.0), last)
     return place, slope
@@ -226,10 +226,7 @@ def _forward(
         read = (a * (1 - right) + b * right) * (1 - down) + (c * (1 - right) + d * right) * down
         read = tl.where(whole, a, read)
         if out.dtype.element_ty == tl.uint8:
-            # To nearest, halves to even.
-            rounded = tl.floor(read + 0.5)
-            odd = rounded - 2 * tl.floor(rounded / 2) == 1
-            read = tl.where((rounded - read == 0.5) & odd, rounded - 1, rounded)
+            read = (read + 8388608.0) - 8388608.0  # to nearest, halves to even: above 2^23 there are no fractions
         tl.store(out + plane + pixel, read.to(out.dtype.element_ty), mask=there)
 
 
@@ -268,10 +265,14 @@ def _backward(
         weight = tl.load(gradient + plane + pixel, mask=there, other=0).to(tl.float32)
         if TO_IMAGES:
             start = to_images + corner
-            tl.atomic_add(start, weight * (1 - right) * (1 - down), mask=there & in_row & in_column)
-            tl.atomic_add(start + 1, weight * right * (1 - down), mask=there & in_row & in_next_column)
-            tl.atomic_add(start + width, weight * (1 - right) * down, mask=there & in_next_row & in_column)
-            tl.atomic_add(start + width + 1, weight * right * down, mask=there & in_next_row & in_next_column)
+            tl.atomic_add(start, weight * (1 - right) * (1 - down), mask=there & in_row & in_column, sem="relaxed")
+            tl.atomic_add(start + 1, weight * right * (1 - down), mask=there & in_row & in_next_column, sem="relaxed")
+            tl.atomic_add(
+                start + width, weight * (1 - right) * down, mask=there & in_next_row & in_column, sem="relaxed"
+            )
+            tl.atomic_add(
+                start + width + 1, weight * right * down, mask=there & in_next_row & in_next_column, sem="relaxed"
+            )
         if TO_MOVED:
             a, b, c, d = _four(images + corner, width, there, in_column, in_next_column, in_row, in_next_row)
             along += weight * ((b - a) * (1 - down) + (d - c) * down)

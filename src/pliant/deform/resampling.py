@@ -1,6 +1,7 @@
 """Reading images at displaced places: bilinear, and exact where the displacements are whole pixels."""
 
-from functools import cache
+import warnings
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from pliant.deform.series import Series, cached
 Padding = Literal["zeros", "border", "reflection"]
 PADDINGS = ("zeros", "border", "reflection")
 _FUSED = (torch.uint8, torch.bfloat16, torch.float16, torch.float32)
+_CAPABILITY = (7, 0)  # of GPUs that Triton makes kernels for
+_KERNELS: dict[torch.device, ModuleType | None] = {}
 
 # Images, grids and results of one slice stay in the caches of a core, or nearly.
 _SLICE_BYTES = 1 << 23
@@ -24,12 +27,16 @@ def resample(
     images: Shaped[Tensor, "n c h w"], moved: Float[Tensor, "n 2 h w"] | Series, padding: Padding
 ) -> Shaped[Tensor, "n c h w"]:
     """What `pliant.warp` gives, of displacements or of the series that they are the sum of, and without its checks."""
-    if not len(images):
+    if not images.numel():
         return images.clone()
-    if images.device.type == "cuda" and images.dtype in _FUSED and (fused := _fused()) is not None:
-        return fused.warp(images, moved, padding)
     weights, together = (moved.weights, moved.together) if isinstance(moved, Series) else (moved, 1)
-    if torch.is_grad_enabled() and (images.requires_grad or weights.requires_grad):
+    trained = torch.is_grad_enabled() and (images.requires_grad or weights.requires_grad)
+    # The kernels add up gradients in any order.
+    if images.device.type == "cuda" and not (trained and torch.are_deterministic_algorithms_enabled()):
+        fused = _kernels(images.device) if images.dtype in _FUSED else None
+        if fused is not None:
+            return fused.warp(images, moved, padding)
+    if trained:
         displacement = _summed(moved, slice(None))
         places, whole = _places(displacement, images, padding), _whole(displacement.detach())
         read = _bilinear(images, places.movedim(1, -1), padding)
@@ -46,12 +53,27 @@ def resample(
     return out
 
 
-@cache
-def _fused() -> ModuleType | None:
-    """The kernels for GPUs, where Triton is installed, as it is beside torch on Linux."""
+def _kernels(device: torch.device) -> ModuleType | None:
+    """The kernels for a GPU, if they run on it."""
+    if device not in _KERNELS:
+        _KERNELS[device] = _tried(device)
+    return _KERNELS[device]
+
+
+def _tried(device: torch.device) -> ModuleType | None:
+    if find_spec("triton") is None or torch.cuda.get_device_capability(device) < _CAPABILITY:
+        return None
+    from pliant.deform import fused
+
     try:
-        from pliant.deform import fused
-    except ImportError:
+        fused.warp(torch.zeros(1, 1, 1, 1, device=device), torch.zeros(1, 2, 1, 1, device=device), "zeros")
+    except Exception as error:  # whatever Triton and its compilers raise
+        message = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            f"images on {device} are warped without pliant's kernel, several times slower: it does not run there "
+            f"({type(error).__name__}: {message}). Triton needs a C compiler and Python's headers.",
+            stacklevel=2,
+        )
         return None
     return fused
 

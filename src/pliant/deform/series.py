@@ -1,10 +1,8 @@
 """Displacements that are sums of fixed patterns, summed where they are needed."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
-from threading import RLock
 from typing import Any, TypeVar
 
 import torch
@@ -22,19 +20,21 @@ def cached(make: Make) -> Make:
     """The last results kept, up to 256 MB of them and the last one in any case: tensors that can be trained through,
     wherever they are first asked for.
     """
-    kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
-    lock = RLock()  # of loaders that run in threads
+    kept: dict[tuple[Any, ...], Tensor] = {}
 
     @wraps(make)
     def made(*arguments: Any) -> Tensor:
-        with lock:
-            if arguments not in kept:
-                with torch.inference_mode(False):
-                    kept[arguments] = make(*arguments)
-            kept.move_to_end(arguments)
-            while len(kept) > 1 and sum(tensor.nbytes for tensor in kept.values()) > _KEPT:
-                kept.popitem(last=False)
-            return kept[arguments]
+        # Without a lock, which a fork would copy as it is: threads may make the same twice.
+        tensor = kept.pop(arguments, None)
+        if tensor is None:
+            with torch.inference_mode(False):
+                tensor = make(*arguments)
+        kept[arguments] = tensor  # behind all others
+        for oldest in list(kept)[:-1]:
+            if sum(other.nbytes for other in list(kept.values())) <= _KEPT:
+                break
+            kept.pop(oldest, None)
+        return tensor
 
     return made  # pyright: ignore[reportReturnType]
 
@@ -57,12 +57,8 @@ class Series:
         """Those of several images."""
         return replace(self, weights=self.weights[part])
 
-    def scaled(self, factor: float | Float[Tensor, "n 1 1"]) -> "Series":
-        """Every displacement times a factor, or one for each image."""
-        return replace(self, weights=self.weights * factor)
-
     def summed(self) -> Float[Tensor, "n 2 h w"]:
-        """The displacements; the same to the bit in every batch, and differentiable in the weights."""
+        """The displacements, differentiable in the weights; without gradients the same to the bit in every batch."""
         basis = self.basis.to(self.weights.dtype)
         if torch.is_grad_enabled() and self.weights.requires_grad:
             # On GPUs in float64: products of float32 may be allowed to round what they multiply.
