@@ -7,6 +7,7 @@ Nothing here reads or changes a global generator.
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +18,7 @@ from pliant._checks import require
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
+_FEW = 1 << 15  # blocks of four words that one thread draws
 _AT_ONCE = 1 << 17  # blocks of four words that `noise` draws
 
 
@@ -37,16 +39,25 @@ def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*
     return torch.stack(_rounds([words.clone() for words in counter.unbind(-1)], key), dim=-1)
 
 
-def _rounds(counter: list[Int[Tensor, "*n"]], key: tuple[int, int]) -> list[Int[Tensor, "*n"]]:
-    """The four words that the four words of the counter become; in their place, for this is limited by memory."""
+def _rounds(counter: list[Any], key: tuple[int, int]) -> list[Any]:
+    """The four words that the four words of the counter become; in their place, for this is limited by memory.
+
+    Tensors, or arrays of NumPy, which starts an operation five times as fast.
+    """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
         # Products of 32 by 32 bits wrap around at 2^63, which leaves all 64 bits of them as they are.
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c1.bitwise_xor_(p1 >> 32).bitwise_and_(_LOW).bitwise_xor_(k0)
-        c3.bitwise_xor_(p0 >> 32).bitwise_and_(_LOW).bitwise_xor_(k1)
-        c0, c1, c2, c3 = c1, p1.bitwise_and_(_LOW), c3, p0.bitwise_and_(_LOW)
+        c1 ^= p1 >> 32
+        c1 &= _LOW
+        c1 ^= k0
+        c3 ^= p0 >> 32
+        c3 &= _LOW
+        c3 ^= k1
+        p0 &= _LOW
+        p1 &= _LOW
+        c0, c1, c2, c3 = c1, p1, c3, p0
         k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
     return [c0, c1, c2, c3]
 
@@ -108,7 +119,10 @@ def _words(
     position = torch.arange(blocks, dtype=torch.int64, device=index.device) | int(stream) << 24
     shape = (len(index), blocks)
     counter = [position, index.new_tensor(draw), (index & _LOW)[:, None], (index >> 32)[:, None]]
-    return _rounds([word.expand(shape).clone() for word in counter], (seed & _LOW, seed >> 32))
+    words, key = [word.expand(shape).clone() for word in counter], (seed & _LOW, seed >> 32)
+    if index.device.type == "cpu" and len(index) * blocks <= _FEW:
+        return [torch.from_numpy(word) for word in _rounds([word.numpy() for word in words], key)]
+    return _rounds(words, key)
 
 
 def as_normal(uniforms: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
