@@ -99,7 +99,7 @@ def noise(
         # Four numbers of 8 bits from each word, the lowest first; those of the first words of all blocks, then of the
         # second, and so on, for laying the four words of a block side by side would take longer than drawing them.
         for place, words in enumerate(_words(seed, stream, some, draw, blocks)):
-            numbers[:, place] = words.to(torch.int32).view(torch.int8)
+            numbers[:, place] = words.to(torch.int32, memory_format=torch.contiguous_format).view(torch.int8)
         # Half a step up, so that 0 is the middle.
         numbers.add_(0.5).mul_(2.0**-7)
     return out.flatten(1)[:, :count]
