@@ -32,6 +32,7 @@ class Stream(IntEnum):
     LABELS = 4
     PIXELS = 5
     CHILDREN = 6
+    POOLING = 7
 
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:

@@ -5,6 +5,7 @@ from torch import nn
 from pliant import plan
 from pliant._checks import InputError
 from pliant.nets import DOWNSAMPLING, AveragePool, MaxPool, Strided, StridedReLU, Subsample
+from pliant.nets.downsampling import downsampling
 
 PARAMETER_FREE = (Subsample, MaxPool, AveragePool)
 
@@ -14,23 +15,42 @@ def noise(*shape, seed=0):
 
 
 def test_the_plan_knows_the_same_names_in_the_same_order():
-    assert tuple(DOWNSAMPLING) == plan.DOWNSAMPLING
+    assert tuple(DOWNSAMPLING) == (*plan.DOWNSAMPLING, *plan.MORE_DOWNSAMPLING)
 
 
 @pytest.mark.parametrize("name", DOWNSAMPLING)
+def test_even_sizes_are_halved_by_all(name):
+    assert DOWNSAMPLING[name](3)(noise(2, 3, 8, 12)).shape == (2, 3, 4, 6)
+
+
+@pytest.mark.parametrize("name", sorted(set(DOWNSAMPLING) - {"permuted_pool"}))
+def test_in_a_circular_net_a_shift_by_two_pixels_is_a_shift_by_one(name):
+    down = downsampling(name, 3, padding_mode="circular").eval().double()
+    images = noise(1, 3, 8, 12).double()
+    torch.testing.assert_close(down(images.roll((2, -4), (2, 3))), down(images).roll((1, -2), (2, 3)))
+
+
+def test_a_layer_of_a_net_has_the_nets_seed_and_padding_where_it_takes_them():
+    assert downsampling("blur_pool", 2, padding_mode="circular").padding == "circular"
+    assert downsampling("blur_pool", 2).padding == "reflect"
+    assert downsampling("permuted_pool", 2, seed=7).seed == 7
+    assert isinstance(downsampling("max_pool", 2, seed=7, padding_mode="circular"), MaxPool)
+
+
+@pytest.mark.parametrize("name", plan.DOWNSAMPLING)
 @pytest.mark.parametrize(("size", "half"), [((8, 12), (4, 6)), ((7, 5), (3, 2)), ((2, 3), (1, 1))])
 def test_halves_the_resolution_and_keeps_the_channels(name, size, half):
     assert DOWNSAMPLING[name](3)(noise(2, 3, *size)).shape == (2, 3, *half)
 
 
-@pytest.mark.parametrize("name", DOWNSAMPLING)
+@pytest.mark.parametrize("name", plan.DOWNSAMPLING)
 def test_an_odd_last_row_and_column_are_left_out(name):
     down = DOWNSAMPLING[name](3).eval()
     images = noise(2, 3, 7, 9)
     assert torch.equal(down(images), down(images[:, :, :6, :8]))
 
 
-@pytest.mark.parametrize("name", DOWNSAMPLING)
+@pytest.mark.parametrize("name", plan.DOWNSAMPLING)
 def test_a_block_is_heard_in_its_own_pixel_alone(name):
     down = DOWNSAMPLING[name](2).eval()
     images = noise(1, 2, 8, 8)
@@ -41,7 +61,7 @@ def test_a_block_is_heard_in_its_own_pixel_alone(name):
     assert changed.sum() == 1
 
 
-@pytest.mark.parametrize("name", DOWNSAMPLING)
+@pytest.mark.parametrize("name", plan.DOWNSAMPLING)
 def test_a_shift_by_two_pixels_is_a_shift_by_one(name):
     down = DOWNSAMPLING[name](3).eval()
     images = noise(1, 3, 8, 8)
@@ -92,7 +112,7 @@ def test_a_seed_means_its_weights_and_touches_no_global_generator(kind):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("name", DOWNSAMPLING)
+@pytest.mark.parametrize("name", plan.DOWNSAMPLING)
 def test_less_than_a_block_is_refused(name):
     with pytest.raises(InputError) as error:
         DOWNSAMPLING[name](3)(noise(2, 3, 1, 5))

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from pliant._checks import InputError
-from pliant.nets import DOWNSAMPLING, cifar_net, imagenet_net
+from pliant.nets import DOWNSAMPLING, cifar_net, imagenet_net, layers_of
 
 
 def layers(net):
@@ -124,11 +124,16 @@ def test_the_untrained_net_is_untouched():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"downsampling": "maxpool"}, "unknown downsampling 'maxpool'. Did you mean 'max_pool' or 'average_pool'?"),
+        (
+            {"downsampling": "maxpool"},
+            "unknown downsampling 'maxpool'. Did you mean 'max_pool', 'max_blur_pool' or 'average_pool'?",
+        ),
         ({"width": 0.0}, "width=0.0: a factor on the channels, above 0"),
         ({"width": float("nan")}, "width=nan: a factor on the channels, above 0"),
         ({"in_channels": 0}, "in_channels=0: images have at least 1 channel"),
         ({"classes": 0}, "classes=0: a net tells at least 1 class"),
+        ({"padding_mode": "wrap"}, "unknown padding_mode 'wrap'. Known: circular, zeros."),
+        ({"pool_skip": -1}, "pool_skip=-1: pixels a side of the blocks, 1 or more, or 0 for none"),
     ],
 )
 @pytest.mark.parametrize("build", [cifar_net, imagenet_net])
@@ -142,3 +147,48 @@ def test_images_too_small_for_the_blocks_are_refused():
     with pytest.raises(InputError) as error:
         cifar_net("max_pool", width=0.1)(torch.zeros(2, 3, 15, 15))
     assert str(error.value) == "downsampling needs at least 2x2 pixels, got 1x1: give the net larger images"
+
+
+def test_the_layers_of_the_study_are_named():
+    expected = [f"block{b}.{part}" for b in (1, 2, 3, 4) for part in ("layer1", "layer2", "skip", "down")]
+    assert layers_of(cifar_net("strided_blur", width=0.1, pool_skip=2)) == expected
+    assert layers_of(cifar_net("max_pool", width=0.1)) == [name for name in expected if "skip" not in name]
+
+
+@pytest.mark.parametrize("name", ["strided_relu", "lps"])
+def test_options_change_no_weight_that_is_there_without_them(name):
+    plain = cifar_net(name, width=0.25, seed=3).state_dict()
+    other = cifar_net(name, width=0.25, seed=3, padding_mode="circular", pool_skip=2)
+    assert all(torch.equal(value, plain[key]) for key, value in other.state_dict().items() if key in plain)
+    added = [key for key in other.state_dict() if key not in plain]
+    assert added == [f"block{b}.skip.conv.weight" for b in (1, 2, 3, 4)]
+    assert layers(other)["block4.skip"] == layers(other)["block4.layer2"]
+
+
+def test_the_permuted_pixels_of_a_net_are_others_in_each_block_and_for_each_seed():
+    seeds = [
+        cifar_net("permuted_pool", width=0.1, seed=seed).get_submodule(f"block{b}.down").seed
+        for seed in (1, 2)
+        for b in (1, 2, 3, 4)
+    ]
+    assert len(set(seeds)) == 8
+
+
+@pytest.mark.parametrize("build", [cifar_net, imagenet_net])
+def test_a_circular_net_moves_with_the_image_by_multiples_of_its_strides(build):
+    net = build("max_blur_pool", width=0.1, padding_mode="circular").eval().double()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).double()
+    torch.testing.assert_close(net(images.roll((32, -32), (2, 3))), net(images))
+    plain = build("max_blur_pool", width=0.1).eval().double()  # must fail: zeros outside
+    assert not torch.allclose(plain(images.roll((32, -32), (2, 3))), plain(images))
+
+
+@pytest.mark.parametrize("name", ["aps", "lps"])
+def test_a_circular_net_that_samples_along_with_the_image_has_full_circular_consistency(name):
+    net = cifar_net(name, width=0.1, padding_mode="circular", seed=2).eval().double()
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)).double()
+    still = net(images)
+    for shift in ((1, 0), (0, 1), (5, -3), (16, 31)):
+        torch.testing.assert_close(net(images.roll(shift, (2, 3))), still)
+    subsampling = cifar_net("subsample", width=0.1, padding_mode="circular", seed=2).eval().double()
+    assert not torch.allclose(subsampling(images.roll((1, 0), (2, 3))), subsampling(images))  # must fail

@@ -1,23 +1,29 @@
-"""The five ways to halve the resolution that the study compares. Ruderman et al. 2018.
+"""The ways to halve the resolution: the five that the study compares, Ruderman et al. 2018, and those beside them.
 
-All work on the complete 2x2 blocks of the input: of an odd height or width the last row or column is left out.
+All five work on the complete 2x2 blocks of the input: of an odd height or width the last row or column is left out.
 An input lower or narrower than 2 pixels raises `InputError`.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import final
 
+import torch.fx
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pliant._checks import require
+from pliant._checks import require, unknown
+from pliant.nets.blur_pool import BlurPool, MaxBlurPool, StridedBlur
 from pliant.nets.initialisation import convolution
+from pliant.nets.learned_phases import LPS
+from pliant.nets.permuted_pool import PermutedPool
+from pliant.nets.phases import APS
 
 
 @final
 class Subsample(nn.Module):
-    """The top-left pixel of each 2x2 block. `channels` is not needed; it is there to build all five alike."""
+    """The top-left pixel of each 2x2 block. `channels` is not needed; it is there to build all kinds alike."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -30,7 +36,7 @@ class Subsample(nn.Module):
 
 @final
 class MaxPool(nn.Module):
-    """The largest value of each 2x2 block. `channels` is not needed; it is there to build all five alike."""
+    """The largest value of each 2x2 block. `channels` is not needed; it is there to build all kinds alike."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -43,7 +49,7 @@ class MaxPool(nn.Module):
 
 @final
 class AveragePool(nn.Module):
-    """The mean of each 2x2 block. `channels` is not needed; it is there to build all five alike."""
+    """The mean of each 2x2 block. `channels` is not needed; it is there to build all kinds alike."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -87,14 +93,33 @@ class StridedReLU(nn.Module):
         return self.relu(self.norm(self.conv(images)))
 
 
-DOWNSAMPLING: dict[str, Callable[[int], nn.Module]] = {
+DOWNSAMPLING: dict[str, Callable[..., nn.Module]] = {
     "subsample": Subsample,
     "max_pool": MaxPool,
     "average_pool": AveragePool,
     "strided": Strided,
     "strided_relu": StridedReLU,
+    "blur_pool": BlurPool,
+    "max_blur_pool": MaxBlurPool,
+    "strided_blur": StridedBlur,
+    "aps": APS,
+    "lps": LPS,
+    "permuted_pool": PermutedPool,
 }
-"""Each built from the number of its channels."""
+"""Each built from the number of its channels; the first five are the study's. Other arguments have their defaults."""
+
+
+def downsampling(name: str, channels: int, seed: int = 0, padding_mode: str = "zeros") -> nn.Module:
+    """The downsampling of that name in a net: with the seed, and wrapping around where the net does, if it can.
+
+    Raises `InputError` for an unknown name.
+    """
+    if name not in DOWNSAMPLING:
+        raise unknown("downsampling", name, DOWNSAMPLING)
+    kind = DOWNSAMPLING[name]
+    offered = {"seed": seed, **({"padding": "circular"} if padding_mode == "circular" else {})}
+    taken = inspect.signature(kind).parameters
+    return kind(channels, **{argument: value for argument, value in offered.items() if argument in taken})
 
 
 def _blocks(images: Tensor) -> tuple[int, int]:
@@ -105,3 +130,6 @@ def _blocks(images: Tensor) -> tuple[int, int]:
         f"downsampling needs at least 2x2 pixels, got {height}x{width}: give the net larger images",
     )
     return height // 2, width // 2
+
+
+torch.fx.wrap("_blocks")  # a model is traced past the check, which needs numbers

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from pliant._checks import require
+from pliant._checks import require, unknown
 
 CUT = 2.0
 """Where the normal is cut, in standard deviations of the normal before cutting."""
+
+PADDING_MODES = ("zeros", "circular")
+"""What stands outside the map of a convolution."""
 
 _MASS = math.erf(CUT / math.sqrt(2))  # the share of a normal within the cut
 
@@ -41,12 +44,25 @@ def initialise(layers: Iterable[nn.Conv2d | nn.Linear], generator: torch.Generat
 
 
 def convolution(
-    in_channels: int, channels: int, kernel_size: int, stride: int = 1, padding: int = 0, seed: int = 0
+    in_channels: int,
+    channels: int,
+    kernel_size: int,
+    stride: int = 1,
+    padding: int = 0,
+    seed: int = 0,
+    padding_mode: str = "zeros",
 ) -> nn.Conv2d:
-    """A convolution without bias, with initial weights that depend on `seed` and its shape alone."""
+    """A convolution without bias, with initial weights that depend on `seed` and its shape alone.
+
+    padding_mode: "zeros" or "circular"; another raises `InputError`.
+    """
+    if padding_mode not in PADDING_MODES:
+        raise unknown("padding_mode", padding_mode, PADDING_MODES)
     # The layer's own initialisation draws from the global generator, which must come out as it was.
     with torch.random.fork_rng(devices=[]):
-        conv = nn.Conv2d(in_channels, channels, kernel_size, stride, padding, bias=False, device="cpu")
+        conv = nn.Conv2d(
+            in_channels, channels, kernel_size, stride, padding, bias=False, padding_mode=padding_mode, device="cpu"
+        )
     initialise([conv], seeded(seed))
     return conv
 

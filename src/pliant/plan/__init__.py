@@ -2,10 +2,11 @@
 
 from pliant.plan.cell import PREPROCESSING, TASKS, Cell, Net, Task
 from pliant.plan.experiment import Plan
-from pliant.plan.study import DOWNSAMPLING, SCHEMA, Measuring, Study, Training
+from pliant.plan.study import DOWNSAMPLING, MORE_DOWNSAMPLING, SCHEMA, Measuring, Study, Training
 
 __all__ = [
     "DOWNSAMPLING",
+    "MORE_DOWNSAMPLING",
     "PREPROCESSING",
     "SCHEMA",
     "TASKS",

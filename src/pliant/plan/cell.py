@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from pliant._checks import require, unknown
-from pliant.plan.payload import as_floats, build, identity, to_payload
-from pliant.plan.study import DOWNSAMPLING, Measuring, Training
+from pliant.plan.payload import as_floats, build, identity, later, to_payload
+from pliant.plan.study import Measuring, Training, check_net
 
 TASKS = ("labels", "random_labels", "random_images", "shuffled_pixels", "templates")
 PREPROCESSING = ("image", "dataset", "unit")
@@ -52,18 +52,20 @@ class Task:
 @dataclass(frozen=True)
 class Net:
     """A net of the study. family: "cifar" or "imagenet"; width: factor on the channels; sigma: the initial filters
-    are convolved with a Gaussian of this standard deviation, pixels; 0 leaves them as drawn.
+    are convolved with a Gaussian of this standard deviation, pixels; 0 leaves them as drawn; padding_mode: "zeros" or
+    "circular"; pool_skip: pixels a side of the blocks of a residual branch before each downsampling, 0 for none.
     """
 
     downsampling: str = "max_pool"
     family: str = "cifar"
     width: float = 1.0
     sigma: float = 0.0
+    padding_mode: str = later("zeros")
+    pool_skip: int = later(0)
 
     def __post_init__(self) -> None:
         as_floats(self)
-        if self.downsampling not in DOWNSAMPLING:
-            raise unknown("downsampling", self.downsampling, DOWNSAMPLING)
+        check_net(self.downsampling, self.padding_mode, self.pool_skip)
         if self.family not in FAMILIES:
             raise unknown("family", self.family, FAMILIES)
         require(0 < self.width < math.inf, f"width={self.width}: a factor on the channels, above 0")
@@ -117,8 +119,11 @@ class Cell:
         """A folder's name that people can read, and that no other cell has."""
         strength = f"{self.task.reach:g}" if self.task.reach else ""
         sigma = f"-sigma{self.net.sigma:g}" if self.net.sigma else ""
+        padding = f"-{self.net.padding_mode}" if self.net.padding_mode != "zeros" else ""
+        skip = f"-skip{self.net.pool_skip}" if self.net.pool_skip else ""
         what = f"{self.task.kind}{strength}" if self.training else "initial"
-        words = f"{what}-{self.net.family}-{self.net.downsampling}{sigma}-{self.choice}-seed{self.seed}"
+        net = f"{self.net.family}-{self.net.downsampling}{sigma}{padding}{skip}"
+        words = f"{what}-{net}-{self.choice}-seed{self.seed}"
         return f"{re.sub(r'[^A-Za-z0-9.-]+', '_', words)}-{self.identity[:6]}"
 
     @classmethod

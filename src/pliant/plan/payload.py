@@ -3,11 +3,20 @@
 import dataclasses
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pliant._checks import InputError, require, unknown
 
 SCHEMA = 1
+
+_LATER = "later"
+
+Default = TypeVar("Default")
+
+
+def later(default: Default) -> Default:
+    """A field that came after plans had been run: at its default it is left out of JSON, so that identities stay."""
+    return dataclasses.field(default=default, metadata={_LATER: True})  # pyright: ignore[reportReturnType]
 
 
 def identity(plan: Any) -> str:
@@ -18,7 +27,7 @@ def identity(plan: Any) -> str:
 
 def to_payload(plan: Any) -> dict[str, Any]:
     """The fields of a plan, and of the plans in it, as JSON has them."""
-    return json.loads(json.dumps(dataclasses.asdict(plan)))
+    return json.loads(json.dumps(_plain(plan)))
 
 
 def check_schema(payload: Any) -> None:
@@ -49,3 +58,16 @@ def build(kind: Any, fields: Any) -> Any:
         if isinstance(error, InputError):
             raise
         raise InputError(f"a field of {kind.__name__} has the wrong type: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    fields = {declared.name: (declared, getattr(value, declared.name)) for declared in dataclasses.fields(value)}
+    return {
+        name: _plain(held)
+        for name, (declared, held) in fields.items()
+        if not (declared.metadata.get(_LATER) and held == declared.default)
+    }

@@ -6,9 +6,15 @@ from functools import cached_property
 from typing import Any, Literal
 
 from pliant._checks import require, unknown
-from pliant.plan.payload import SCHEMA, as_floats, build, check_schema, identity, to_payload
+from pliant.plan.payload import SCHEMA, as_floats, build, check_schema, identity, later, to_payload
 
 DOWNSAMPLING = ("subsample", "max_pool", "average_pool", "strided", "strided_relu")
+"""The five nets of Ruderman et al. 2018."""
+
+MORE_DOWNSAMPLING = ("blur_pool", "max_blur_pool", "strided_blur", "aps", "lps", "permuted_pool")
+"""What a net may have instead."""
+
+PADDING_MODES = ("zeros", "circular")
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,23 @@ class Measuring:
         require(0 < self.level < 1, f"level={self.level}: a confidence level lies between 0 and 1")
 
 
+def check_net(downsampling: str, padding_mode: str, pool_skip: int) -> None:
+    """Raise `InputError` for a downsampling or a padding mode that is not known, and for blocks below 0 pixels."""
+    if downsampling not in (known := (*DOWNSAMPLING, *MORE_DOWNSAMPLING)):
+        raise unknown("downsampling", downsampling, known)
+    if padding_mode not in PADDING_MODES:
+        raise unknown("padding_mode", padding_mode, PADDING_MODES)
+    require(pool_skip >= 0, f"pool_skip={pool_skip}: pixels a side of the blocks, 1 or more, or 0 for none")
+
+
 @dataclass(frozen=True)
 class Study:
     """Nets that differ in their downsampling alone: trained on one data set, measured before and after.
 
     `data`: a data set's name or folder; `limit`: training images used, all if None; `downsampling`: one net each;
-    `width`: factor on every layer's channels; `seed`: of initialisation, batches and deformations.
+    `width`: factor on every layer's channels; `seed`: of initialisation, batches and deformations. `padding_mode`:
+    what the convolutions see outside the map, "zeros" or "circular"; `pool_skip`: pixels a side of the blocks of a
+    residual branch before each downsampling, 0 for none.
     """
 
     data: str = "digits"
@@ -92,11 +109,13 @@ class Study:
     seed: int = 0
     training: Training = field(default_factory=Training)
     measuring: Measuring = field(default_factory=Measuring)
+    padding_mode: str = later("zeros")
+    pool_skip: int = later(0)
 
     def __post_init__(self) -> None:
+        require(bool(self.downsampling), "downsampling=(): name at least one, such as 'max_pool'")
         for name in self.downsampling:
-            if name not in DOWNSAMPLING:
-                raise unknown("downsampling", name, DOWNSAMPLING)
+            check_net(name, self.padding_mode, self.pool_skip)
         as_floats(self)
         require(
             len(set(self.downsampling)) == len(self.downsampling), f"downsampling={self.downsampling}: name each once"
