@@ -3,6 +3,7 @@ from report import fake_run
 
 from pliant import records
 from pliant._checks import InputError
+from pliant.plan import DOWNSAMPLING, MORE_DOWNSAMPLING
 from pliant.report import palette
 from pliant.report.nets import Comparison
 
@@ -29,6 +30,7 @@ def test_a_record_without_its_plan(tmp_path):
 
 
 def test_every_kind_has_its_own_colour_and_mark_also_kinds_of_tomorrow():
-    kinds = [*fake_run.BEFORE, "blur_pool", "wavelet"]
-    assert len(set(palette.colours(kinds))) == len(set(palette.marks(kinds))) == 7
-    assert palette.net_title("blur_pool") == "blur_pool"
+    kinds = [*DOWNSAMPLING, *MORE_DOWNSAMPLING, "wavelet", "dilated"]
+    assert len(set(palette.colours(kinds))) == len(set(palette.marks(kinds))) == 13
+    assert len({palette.net_title(kind) for kind in kinds}) == 13
+    assert palette.net_title("wavelet") == "wavelet"

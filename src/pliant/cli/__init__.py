@@ -17,7 +17,7 @@ app = App(
 app.command(
     "pliant.cli.demo:demo",
     name="demo",
-    help="Train five small nets that differ in their downsampling, measure them before and after, write a report.",
+    help="Train small nets that differ in their downsampling, measure them before and after, write a report.",
 )
 app.command(
     "pliant.cli.measure:measure",

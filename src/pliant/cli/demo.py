@@ -7,20 +7,23 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pliant import report
 from pliant._checks import require
-from pliant.plan import Study, Training
+from pliant.plan import DOWNSAMPLING, Study, Training
 from pliant.run.study import Stage, execute
 
 
 def demo(
     *,
     data: str = "digits",
+    downsampling: tuple[str, ...] = DOWNSAMPLING,
+    padding_mode: str = "zeros",
+    pool_skip: int = 0,
     width: float = 0.5,
     epochs: int = 12,
     limit: int | None = None,
     seed: int = 0,
     out: Path | None = None,
 ) -> int:
-    """Train five small nets that differ in their downsampling, measure them before and after, write a report.
+    """Train small nets that differ in their downsampling, measure them before and after, write a report.
 
     Run again with the same options it goes on where it stopped, net by net.
 
@@ -28,6 +31,13 @@ def demo(
     ----------
     data
         "digits" (embedded), "cifar10", "mnist", or a folder of parquet files or of images, one subfolder a class.
+    downsampling
+        One net each, with commas between them or the option repeated: subsample, max_pool, average_pool, strided,
+        strided_relu (these five if not given), blur_pool, max_blur_pool, strided_blur, aps, lps, permuted_pool.
+    padding_mode
+        What the convolutions see outside the map: "zeros", or "circular", the map itself.
+    pool_skip
+        Pixels a side of the blocks of a residual branch before each downsampling (Sun et al. 2024); 0 for none.
     width
         Factor on the channels of every layer.
     epochs
@@ -40,7 +50,16 @@ def demo(
         Folder of the run; by default runs/demo-DATA-PLAN, PLAN being the plan's identity.
     """
     require(epochs >= 1, f"epochs={epochs}: at least 1, or there is nothing after training")
-    study = Study(data=data, width=width, limit=limit, seed=seed, training=Training(epochs=epochs))
+    study = Study(
+        data=data,
+        limit=limit,
+        downsampling=tuple(name.strip() for given in downsampling for name in given.split(",")),
+        width=width,
+        seed=seed,
+        training=Training(epochs=epochs),
+        padding_mode=padding_mode,
+        pool_skip=pool_skip,
+    )
     folder = out or Path("runs") / f"demo-{Path(data).name}-{study.identity}"
     console = Console()
     try:

@@ -8,14 +8,27 @@ _TITLES = {
     "average_pool": "average pooling",
     "strided": "strided convolution",
     "strided_relu": "strided convolution + ReLU",
+    "blur_pool": "blur pooling",
+    "max_blur_pool": "max pooling, blurred",
+    "strided_blur": "convolution + ReLU, blurred",
+    "aps": "adaptive sampling",
+    "lps": "learned sampling",
+    "permuted_pool": "max pooling of permuted pixels",
 }
-# Okabe and Ito's colours, chosen for all common kinds of colour blindness: pooling in blues, convolutions in oranges.
+# Okabe and Ito's colours, chosen for all common kinds of colour blindness: pooling in blues, convolutions in oranges;
+# behind a blur in greens, on a grid that follows the image in purples.
 _COLOURS = {
     "subsample": "#333333",
     "max_pool": "#0072b2",
     "average_pool": "#4aa8e0",
     "strided": "#d55e00",
     "strided_relu": "#e69f00",
+    "blur_pool": "#009e73",
+    "max_blur_pool": "#56c596",
+    "strided_blur": "#00675b",
+    "aps": "#cc79a7",
+    "lps": "#8e3f74",
+    "permuted_pool": "#9a9a9a",
 }
 _MARKS = {
     "subsample": "circle",
@@ -23,9 +36,16 @@ _MARKS = {
     "average_pool": "diamond",
     "strided": "triangle-up",
     "strided_relu": "triangle-down",
+    "blur_pool": "cross",
+    "max_blur_pool": "triangle-left",
+    "strided_blur": "triangle-right",
+    "aps": "wedge",
+    "lps": "arrow",
+    "permuted_pool": "stroke",
 }
-_MORE_COLOURS = ("#009e73", "#cc79a7", "#7a5195", "#8c6d31")
-_MORE_MARKS = ("cross", "triangle-left", "triangle-right", "stroke")
+# SVG paths, for all of Vega's own shapes are taken: a saltire, an hourglass, a bow tie, a chevron.
+_MORE_COLOURS = ("#7a5195", "#8c6d31", "#5c8a00", "#b22222")
+_MORE_MARKS = ("M-1,-1L1,1M-1,1L1,-1", "M-1,-1L1,-1L-1,1L1,1Z", "M-1,-1L-1,1L1,-1L1,1Z", "M-1,1L0,-1L1,1L0,0Z")
 
 ACCENT = "#0072b2"
 RISE = "#d55e00"

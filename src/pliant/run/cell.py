@@ -18,7 +18,7 @@ from pliant.data import Dataset, Examples, examples, load
 from pliant.deform import ThinPlate
 from pliant.measurement import measure_each
 from pliant.metrics import filter_variations
-from pliant.nets import cifar_net, imagenet_net, smooth_filters
+from pliant.nets import cifar_net, imagenet_net, layers_of, smooth_filters
 from pliant.plan import Cell, Task
 from pliant.profile import Profile
 from pliant.run.rows import COLUMNS, write_cell
@@ -117,7 +117,9 @@ class _Measured:
                 self._sensitivity(step, norm, every=step == 0, raw=step == 0)
         if ends and step:
             self._sensitivity(step, "as_is", every=True, raw=True)
-        for i, found in enumerate(filter_variations(self.net)):
+        # What a learned downsampling holds is no layer of the net.
+        layers = [variation for variation in filter_variations(self.net) if ".down." not in variation.layer]
+        for i, found in enumerate(layers):
             self._add(step, "none", "none", i, found.layer, "total_variation", "weight", 0, found.value)
         if self.cell.training is not None:
             self.accuracy(step, "test")
@@ -144,7 +146,7 @@ class _Measured:
                 self.net,
                 self.images.probe[: base.images],
                 ThinPlate(base.grid, base.reach),
-                layers="blocks",
+                layers=layers_of(self.net),
                 metrics=cell.metrics if every else (base.metric,),
                 seed=cell.seed,
                 padding=at.padding,
@@ -232,6 +234,7 @@ def _digest(task: Task) -> str | None:
 
 
 def _net(cell: Cell, images: Examples) -> nn.Module:
-    make = _FAMILIES[cell.net.family]
-    net = make(cell.net.downsampling, cell.net.width, images.train.shape[1], images.classes, cell.seed)
-    return smooth_filters(net, cell.net.sigma)
+    what, channels = cell.net, images.train.shape[1]
+    options = what.padding_mode, what.pool_skip
+    net = _FAMILIES[what.family](what.downsampling, what.width, channels, images.classes, cell.seed, *options)
+    return smooth_filters(net, what.sigma)

@@ -17,7 +17,7 @@ from pliant.data import Dataset, load, standardise
 from pliant.deform import ThinPlate
 from pliant.measurement import measure
 from pliant.metrics import filter_variations
-from pliant.nets import cifar_net
+from pliant.nets import cifar_net, layers_of
 from pliant.plan import SCHEMA, Study
 from pliant.profile import Profile
 from pliant.run.gallery import write_gallery
@@ -95,9 +95,8 @@ def execute(study: Study, folder: Path, on_stage: Callable[[Stage], None] | None
 def _run(study: Study, downsampling: str, folder: Path, images: _Images, tell: Callable[..., None]) -> None:
     """One net from its initial weights to its record; the record is written last, and says that the run is done."""
     start = time.perf_counter()
-    net = cifar_net(downsampling, study.width, images.train.shape[1], images.classes, study.seed).to(
-        images.train.device
-    )
+    shape = study.width, images.train.shape[1], images.classes, study.seed, study.padding_mode, study.pool_skip
+    net = cifar_net(downsampling, *shape).to(images.train.device)
     tables, profiles, variations = [], [], []
 
     def profile(step: str, batch_norm: BatchNorm) -> None:
@@ -109,9 +108,9 @@ def _run(study: Study, downsampling: str, folder: Path, images: _Images, tell: C
         tables.append(found.raw().assign(step=step, batch_norm=batch_norm))
 
     def smoothness(step: str) -> None:
-        found = [
-            {"step": step, "layer_index": i, **asdict(variation)} for i, variation in enumerate(filter_variations(net))
-        ]
+        # What a learned downsampling holds is no layer of the net.
+        layers = [variation for variation in filter_variations(net) if ".down." not in variation.layer]
+        found = [{"step": step, "layer_index": i, **asdict(variation)} for i, variation in enumerate(layers)]
         # JSON knows no NaN, which the variation of filters that are all zero is.
         variations.extend(entry | {"value": entry["value"] if isfinite(entry["value"]) else None} for entry in found)
         table = pd.DataFrame(found)[["step", "layer_index", "layer", "value"]]
@@ -169,7 +168,7 @@ def _measure(study: Study, net: nn.Module, images: _Images, batch_norm: BatchNor
         net,
         images.test[: measuring.images],
         _deformation(study),
-        layers="blocks",
+        layers=layers_of(net),
         metric=measuring.metric,
         seed=study.seed,
         padding=measuring.padding,
