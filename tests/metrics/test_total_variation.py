@@ -9,7 +9,7 @@ from scipy import integrate, stats
 from torch import nn
 
 from pliant._checks import InputError
-from pliant.metrics import FilterVariation, filter_variations, total_variation
+from pliant.metrics import FilterVariation, filter_variations, smoothness_penalty, total_variation
 from pliant.nets import cifar_net
 
 REFERENCES = {"layer": reference.of_layer, "filter": reference.of_filters}
@@ -147,3 +147,48 @@ def test_bad_input_is_refused():
     with pytest.raises(InputError) as error:
         total_variation(torch.zeros(1, 1, 3, 3), "layers")  # type: ignore[arg-type]
     assert str(error.value) == "unknown reduction 'layers'. Did you mean 'layer' or 'filter'?"
+
+
+def test_the_penalty_is_the_mean_over_convolutions_of_3x3_and_more():
+    net = cifar_net("strided", width=0.25)  # its 2x2 kernels do not count
+    values = [variation.value for variation in filter_variations(net)]
+    assert len(values) == 8
+    assert smoothness_penalty(net).item() == pytest.approx(sum(values) / 8, rel=1e-5)
+
+
+def test_the_penalty_does_not_mind_the_scale_and_counts_shared_weights_once():
+    one, two = nn.Conv2d(2, 3, 3, bias=False), nn.Conv2d(2, 3, 5, bias=False)
+    net = nn.Sequential(one, two)
+    before = smoothness_penalty(net)
+    one.weight.data *= 7
+    torch.testing.assert_close(smoothness_penalty(net), before)
+    again = nn.Conv2d(2, 3, 3)
+    again.weight = one.weight
+    torch.testing.assert_close(smoothness_penalty(nn.Sequential(one, two, again)), before)
+
+
+def test_going_down_the_penalty_smooths_the_filters():
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
+    optimiser = torch.optim.SGD(net.parameters(), 0.5)
+    first = smoothness_penalty(net)
+    for _ in range(20):
+        optimiser.zero_grad()
+        smoothness_penalty(net).backward()
+        optimiser.step()
+    assert smoothness_penalty(net) < 0.9 * first
+
+
+def test_filters_of_zeros_cost_nothing_and_have_no_slope():
+    conv = nn.Conv2d(2, 4, 3)
+    conv.weight.data.zero_()
+    penalty = smoothness_penalty(conv)
+    penalty.backward()
+    assert penalty == 0
+    assert conv.weight.grad is not None
+    assert not conv.weight.grad.any()
+
+
+def test_a_model_with_nothing_to_smooth_is_refused():
+    with pytest.raises(InputError) as error:
+        smoothness_penalty(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Linear(3, 3)))
+    assert str(error.value) == "the model has no convolution with a kernel of 3x3 or more: it has nothing to smooth"

@@ -4,7 +4,7 @@ from pliant.metrics.cosine import Cosine
 from pliant.metrics.distance import Distance
 from pliant.metrics.euclidean import Euclidean
 from pliant.metrics.geometry import Geometry, geometry
-from pliant.metrics.total_variation import FilterVariation, filter_variations, total_variation
+from pliant.metrics.total_variation import FilterVariation, filter_variations, smoothness_penalty, total_variation
 
 DISTANCES: dict[str, Distance] = {"cosine": Cosine(), "euclidean": Euclidean()}
 
@@ -17,5 +17,6 @@ __all__ = [
     "Geometry",
     "filter_variations",
     "geometry",
+    "smoothness_penalty",
     "total_variation",
 ]

@@ -59,3 +59,24 @@ def filter_variations(model: nn.Module, reduction: Reduction = "layer") -> list[
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d) and min(module.kernel_size) >= 3
     ]
+
+
+def smoothness_penalty(model: nn.Module) -> Float[Tensor, ""]:
+    """How rough the filters of a model are, to be added to a loss: the mean `total_variation` of its convolutions.
+
+    `loss = task + 0.1 * smoothness_penalty(model)`. Over the two-dimensional convolutions with kernels of 3x3 or more,
+    each weight once, as a ratio of sums ("layer"): a layer's scale does not matter, so that weights do not shrink for
+    it. Differentiable. Layers whose filters are all zero count as smooth. Raises `InputError` for a model without such
+    convolutions.
+    """
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    weights = {id(conv.weight): conv.weight for conv in convolutions if min(conv.kernel_size) >= 3}
+    require(bool(weights), "the model has no convolution with a kernel of 3x3 or more: it has nothing to smooth")
+    return torch.stack([_roughness(weight) for weight in weights.values()]).mean()
+
+
+def _roughness(weight: Float[Tensor, "out in kh kw"]) -> Float[Tensor, ""]:
+    """The total variation of the layer; 0, with gradients of 0, where all filters are."""
+    exact = weight.to(torch.promote_types(weight.dtype, torch.float32))
+    variation = exact.diff(dim=2).abs().sum() + exact.diff(dim=3).abs().sum()
+    return variation / exact.abs().sum().clamp_min(torch.finfo(exact.dtype).tiny)
