@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pliant.deform import *  # noqa: F403 - every family
     from pliant.deform import Deformation, Field, ThinPlate, warp
     from pliant.measurement import measure, measure_each
+    from pliant.metrics import smoothness_penalty
+    from pliant.nets import smooth_filters
     from pliant.profile import Profile
     from pliant.stats import Interval
+    from pliant.surgery import Surgery, adaptive_sampling, antialias
 
 __version__ = "0.1.0"
 
@@ -27,13 +30,33 @@ _HOMES = {
     "InputError": "pliant._checks",
     "Interval": "pliant.stats",
     "Profile": "pliant.profile",
+    "Surgery": "pliant.surgery",
     "ThinPlate": "pliant.deform",
+    "adaptive_sampling": "pliant.surgery",
+    "antialias": "pliant.surgery",
     "measure": "pliant.measurement",
     "measure_each": "pliant.measurement",
+    "smooth_filters": "pliant.nets",
+    "smoothness_penalty": "pliant.metrics",
     "warp": "pliant.deform",
 }
 
-__all__ = ["Deformation", "Field", "InputError", "Interval", "Profile", "ThinPlate", "measure", "measure_each", "warp"]
+__all__ = [
+    "Deformation",
+    "Field",
+    "InputError",
+    "Interval",
+    "Profile",
+    "Surgery",
+    "ThinPlate",
+    "adaptive_sampling",
+    "antialias",
+    "measure",
+    "measure_each",
+    "smooth_filters",
+    "smoothness_penalty",
+    "warp",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,70 @@
+"""Small models that are hard to operate on."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def images_of(size, channels=3):
+    return torch.rand(2, channels, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def outputs(model, images):
+    with torch.no_grad():
+        return model.eval()(images)
+
+
+class Functional(nn.Module):
+    """Downsampling by functions, and an activation that is one."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, 2, 1)
+        self.second = nn.Conv2d(4, 4, 3, 1, 1)
+
+    def forward(self, images):
+        mapped = self.second(F.relu(self.first(images)))
+        mapped = F.avg_pool2d(F.max_pool2d(F.max_pool2d(mapped, 3, 1, 1), 2), kernel_size=2, stride=2)
+        return mapped[:, :, ::2, ::2].mean((2, 3))
+
+
+class Untraceable(nn.Module):
+    """What runs depends on numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+        self.last = nn.Conv2d(4, 4, 3, 2, 1)
+
+    def forward(self, images):
+        mapped = self.body(images)
+        return self.last(mapped) if mapped.sum() > -1 else mapped
+
+
+class Shared(nn.Module):
+    """One convolution, used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, 2, 1)
+
+    def forward(self, images):
+        return F.relu(self.conv(F.relu(self.conv(images))))
+
+
+class Branches(nn.Module):
+    """Two branches of the same strides, added, each with two strided layers; and one of other strides if `uneven`."""
+
+    def __init__(self, uneven=False):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+        self.left = nn.Sequential(nn.Conv2d(4, 4, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2))
+        self.right = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(4, 4, 1, 2), nn.ReLU())
+        self.far = nn.Sequential(nn.Conv2d(4, 4, 4, 4)) if uneven else None
+
+    def forward(self, images):
+        mapped = self.stem(images)
+        joined = torch.cat((self.left(mapped), self.right(mapped)), dim=1)
+        if self.far is not None:
+            joined = joined[:, :4] + self.far(mapped)
+        return joined.mean((2, 3))
