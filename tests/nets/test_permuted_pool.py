@@ -43,6 +43,16 @@ def test_the_order_depends_on_the_seed_and_the_size_alone():
     assert not torch.equal(first(images), PermutedPool(3, seed=2)(images))
 
 
+def test_an_order_drawn_in_inference_serves_training():
+    pool, images = PermutedPool(1, seed=99), noise(1, 1, 4, 4)
+    with torch.inference_mode():
+        pool(images.clone())
+    images.requires_grad_()
+    pool(images).sum().backward()
+    assert images.grad is not None
+    assert images.grad.count_nonzero() == 4
+
+
 def test_it_is_not_local():
     order = permutation(0, Stream.POOLING, 0, 32 * 32).view(32, 32)
     across = (order[:, 0::2] % 32 - order[:, 1::2] % 32).abs().float().mean()

@@ -41,6 +41,26 @@ class Untraceable(nn.Module):
         return self.last(mapped) if mapped.sum() > -1 else mapped
 
 
+class GlobalPool(nn.Module):
+    """A pool whose size is known in the forward pass alone."""
+
+    def forward(self, images):
+        return F.avg_pool2d(images, images.shape[2:])
+
+
+class TwoArguments(nn.Module):
+    """What the activation, a function, puts out goes into a layer as its second argument."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+        self.mix = nn.Bilinear(8, 8, 2)
+
+    def forward(self, images):
+        mapped = F.relu(self.conv(images))
+        return self.mix(images[:, :, :8, :8].mean(1, keepdim=True).expand(-1, 4, -1, -1), mapped)
+
+
 class Shared(nn.Module):
     """One convolution, used twice."""
 

@@ -3,13 +3,13 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-from surgery.small import Functional, Shared, Untraceable, images_of, outputs
+from surgery.small import Functional, GlobalPool, Shared, TwoArguments, Untraceable, images_of, outputs
 from torchvision.models import vgg
 
 from pliant._checks import InputError
-from pliant.nets import BlurPool, cifar_net
+from pliant.nets import APS, BlurPool, PermutedPool, cifar_net
 from pliant.plan import DOWNSAMPLING
-from pliant.surgery import Left, Replaced, Surgery, antialias
+from pliant.surgery import Left, Replaced, Surgery, adaptive_sampling, antialias
 
 MODELS = {
     "resnet18": lambda: torchvision.models.resnet18(),
@@ -107,7 +107,7 @@ def test_the_studys_own_nets(name):
 def test_a_model_without_downsampling_says_so():
     surgery = antialias(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()))
     assert (surgery.replaced, surgery.left) == ((), ())
-    assert str(surgery) == "The model has no downsampling: nothing to replace."
+    assert str(surgery) == "The model has no downsampling to replace."
 
 
 @pytest.mark.parametrize(
@@ -183,3 +183,28 @@ def test_a_filter_of_no_taps_is_refused():
     with pytest.raises(InputError) as error:
         antialias(torch.nn.Sequential(), filter=0)
     assert str(error.value) == "filter=0: taps a side, 1 or more; 3 is the usual"
+
+
+def test_layers_that_subsample_in_ways_of_their_own_are_named():
+    surgery = antialias(torch.nn.Sequential(APS(3), PermutedPool(3), BlurPool(3)))
+    assert [(entry.layer, entry.what) for entry in surgery.left] == [("0", "APS"), ("1", "PermutedPool")]
+
+
+@pytest.mark.parametrize("operation", [antialias, adaptive_sampling])
+def test_a_layer_that_is_the_whole_model_has_no_place(operation):
+    surgery = operation(torch.nn.MaxPool2d(2))
+    assert [str(entry) for entry in surgery.left] == [
+        ": MaxPool2d(2x2, stride 2) stays: it is the whole model: put it into a torch.nn.Sequential"
+    ]
+    assert surgery.replaced == ()
+
+
+def test_a_pool_as_large_as_the_map_is_no_downsampling():
+    surgery = antialias(GlobalPool())
+    assert (surgery.replaced, surgery.left) == ((), ())
+
+
+def test_a_layer_that_takes_more_than_the_map_has_nothing_put_before_it():
+    surgery = antialias(TwoArguments())
+    assert [entry.now for entry in surgery.replaced] == ["stride 1, and BlurPool(3 taps, stride 2) behind conv"]
+    assert outputs(surgery.model, images_of(16)).shape == outputs(TwoArguments(), images_of(16)).shape

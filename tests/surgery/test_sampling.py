@@ -7,7 +7,7 @@ import torchvision
 from surgery.small import Branches, Functional, Shared, Untraceable, images_of, outputs
 
 from pliant._checks import InputError
-from pliant.nets import cifar_net
+from pliant.nets import BlurPool, cifar_net
 from pliant.plan import DOWNSAMPLING
 from pliant.surgery import adaptive_sampling
 
@@ -112,6 +112,7 @@ def test_branches_that_meet_after_other_strides_stay():
             "0",
             "a stride above 4: at every pixel it would run 64 times as often",
         ),
+        (torch.nn.Sequential(BlurPool(3)), "0", "it has no counterpart that follows the image"),
         (torch.nn.Sequential(torch.nn.MaxPool2d(2, return_indices=True)), "0", "it puts out indices, too"),
     ],
 )
@@ -156,7 +157,7 @@ def test_a_part_that_follows_another_cannot_run_alone():
 
 def test_a_model_without_downsampling_says_so_and_is_trained_with_it():
     assert str(adaptive_sampling(torch.nn.Sequential(torch.nn.Linear(3, 3)))) == (
-        "The model has no downsampling: nothing to replace."
+        "The model has no downsampling to replace."
     )
     model = adaptive_sampling(torchvision.models.resnet18()).model.train()
     model(images_of(32)).sum().backward()

@@ -57,4 +57,5 @@ def permuted_pool(images: Float[Tensor, "n c h w"], order: Int[Tensor, " pixels"
 
 @lru_cache(maxsize=32)
 def _order(seed: int, pixels: int, device: torch.device) -> Tensor:
-    return permutation(seed, Stream.POOLING, 0, pixels).to(device)
+    with torch.inference_mode(False):  # kept for passes with gradients, too
+        return permutation(seed, Stream.POOLING, 0, pixels).to(device)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pliant._checks import require
-from pliant.nets import AveragePool, BlurPool, MaxPool, Subsample
+from pliant.nets import APS, LPS, AveragePool, BlurPool, MaxPool, PermutedPool, Subsample
 from pliant.surgery.outcome import Left, Replaced, Surgery
 from pliant.surgery.structure import (
     Place,
@@ -22,9 +22,12 @@ from pliant.surgery.structure import (
     stride_of,
     strided_convolutions,
     uneven,
+    whole_model,
 )
 
 Model = TypeVar("Model", bound=nn.Module)
+
+_OWN = (APS, LPS, PermutedPool)
 
 
 def antialias(model: Model, filter: int = 3) -> Surgery[Model]:
@@ -41,15 +44,17 @@ def antialias(model: Model, filter: int = 3) -> Surgery[Model]:
     - Max pooling runs at every pixel, then comes the blur. Average pooling and plain subsampling become the blur alone.
 
     All weights keep their values and names, `state_dict()` its keys, and outputs their shapes. A convolution costs the
-    square of its stride more. Left as they are, and listed with the reason: strides above 4, such as
-    the patches of a transformer; pools whose output size a blur does not give; functional calls; other dimensions.
-    Raises `InputError` for a filter below 1.
+    square of its stride more. Left as they are, and listed with the reason: strides above 4, such as the patches of a
+    transformer; pools whose output size a blur does not give; functional calls; other dimensions. Raises `InputError`
+    for a filter below 1.
     """
     require(filter >= 1, f"filter={filter}: taps a side, 1 or more; 3 is the usual")
     changed = copy.deepcopy(model)
+    if left_whole := whole_model(changed):
+        return Surgery(changed, (), left_whole)
     wiring = Wiring.of(changed)
     replaced: list[Replaced] = []
-    left = [Left(name, what, "it has no blurred counterpart") for name, what in others(wiring)]
+    left = [Left(name, what, "it has no blurred counterpart") for name, what in others(wiring, _OWN)]
     old_pools = list(pools(changed))
     # All places before the first change: what is attached changes what follows what.
     convolutions = [(name, conv, _place(wiring, name, conv)) for name, conv in strided_convolutions(changed)]

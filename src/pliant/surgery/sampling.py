@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pliant._checks import require
-from pliant.nets import APS
+from pliant.nets import APS, AveragePool, BlurPool, MaxBlurPool, MaxPool, PermutedPool
 from pliant.nets.phases import largest_phase, take_phase
 from pliant.surgery.branches import Alike, follow
 from pliant.surgery.outcome import Left, Replaced, Surgery
@@ -24,11 +24,14 @@ from pliant.surgery.structure import (
     replace_module,
     stride_of,
     strided_convolutions,
+    whole_model,
 )
 from pliant.surgery.wrapping import Margins, Wrap, margins_of
 
 Model = TypeVar("Model", bound=nn.Module)
 Layer = nn.Conv2d | Pool
+
+_OWN = (BlurPool, MaxBlurPool, PermutedPool)
 
 
 def adaptive_sampling(model: Model) -> Surgery[Model]:
@@ -50,12 +53,15 @@ def adaptive_sampling(model: Model) -> Surgery[Model]:
     meet after different strides, layers used several times, functional calls.
     """
     changed = copy.deepcopy(model)
+    if left_whole := whole_model(changed):
+        return Surgery(changed, (), left_whole)
     wiring = Wiring.of(changed)
     strided: dict[str, Layer] = {**dict(strided_convolutions(changed)), **dict(pools(changed))}
-    other = dict(others(wiring))
+    other = dict(others(wiring, _OWN))
     if wiring.graph is None:
         why = f"{wiring.why}, so that it is not known which branches meet"
-        return Surgery(changed, (), tuple(Left(name, described(layer), why) for name, layer in strided.items()))
+        what = {name: described(layer) for name, layer in strided.items()} | other
+        return Surgery(changed, (), tuple(Left(name, said, why) for name, said in what.items()))
     alike = _alike(wiring, strided, other)
     kept = [members for members in alike.groups() if not set(members) & other.keys()]
     left = [Left(name, what, alike.refused[name]) for name, what in other.items()]
@@ -130,8 +136,9 @@ def _at_every_pixel(pool: Pool) -> nn.Module | None:
         return nn.MaxPool2d(pool.kernel_size, 1, 0, pool.dilation)
     if isinstance(pool, nn.AvgPool2d):
         return nn.AvgPool2d(pool.kernel_size, 1, divisor_override=pool.divisor_override)
-    kinds = {"MaxPool": nn.MaxPool2d(2, 1), "AveragePool": nn.AvgPool2d(2, 1)}
-    return kinds.get(type(pool).__name__)
+    if isinstance(pool, MaxPool):
+        return nn.MaxPool2d(2, 1)
+    return nn.AvgPool2d(2, 1) if isinstance(pool, AveragePool) else None
 
 
 def _wrap_others(model: nn.Module, strided: dict[str, Layer], left: list[Left]) -> list[Replaced]:
@@ -143,17 +150,14 @@ def _wrap_others(model: nn.Module, strided: dict[str, Layer], left: list[Left]) 
         (rows, columns), why = margins_of(layer)
         if why:
             left.append(Left(name, described(layer), why))
-        elif any((*rows, *columns)):
-            was = described(layer)
-            if isinstance(layer, nn.Conv2d):
-                if layer.padding_mode == "circular":
-                    continue
-                _wrap(model, name, layer, (rows, columns))
-            else:
-                whole = _at_every_pixel(layer)
-                require(whole is not None, f"{name}: no such pool")
-                replace_module(model, name, nn.Sequential(Wrap(rows, columns), *([whole] if whole else [])))
-            replaced.append(Replaced(name, was, "the same, wrapped around"))
+            continue
+        if not any((*rows, *columns)) or (isinstance(layer, nn.Conv2d) and layer.padding_mode == "circular"):
+            continue
+        replaced.append(Replaced(name, described(layer), "the same, wrapped around"))
+        if isinstance(layer, nn.Conv2d):
+            _wrap(model, name, layer, (rows, columns))
+        elif (whole := _at_every_pixel(layer)) is not None:
+            replace_module(model, name, nn.Sequential(Wrap(rows, columns), whole))
     return replaced
 
 

@@ -13,11 +13,13 @@ from torch.nn.modules.batchnorm import _NormBase
 from torchvision.ops import FrozenBatchNorm2d
 
 from pliant.nets import LPS, AveragePool, MaxBlurPool, MaxPool, PoolSkip, StridedBlur, Subsample
+from pliant.surgery.outcome import Left
 
 Pool = nn.MaxPool2d | nn.AvgPool2d | MaxPool | AveragePool | Subsample
 """Layers without weights that lower the resolution, and whose place another can take."""
 
-_OTHERS = (nn.LPPool2d, nn.FractionalMaxPool2d, nn.Conv1d, nn.Conv3d, nn.MaxPool1d, nn.MaxPool3d, nn.AvgPool3d)
+_OTHER_POOLS = (nn.LPPool2d, nn.FractionalMaxPool2d, nn.MaxPool1d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool3d)
+_OTHERS = (*_OTHER_POOLS, nn.Conv1d, nn.Conv3d)
 _POOLING = {F.max_pool2d, torch.max_pool2d, F.max_pool2d_with_indices, F.avg_pool2d}
 _CONVOLVING = {F.conv2d, torch.conv2d}
 _NORMS = (_NormBase, FrozenBatchNorm2d, nn.GroupNorm, nn.LayerNorm)
@@ -25,7 +27,6 @@ _WHOLE = (LPS, MaxBlurPool, PoolSkip, StridedBlur)
 _PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 _ACTIVATIONS = {F.relu, torch.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.hardswish, torch.tanh}
 _METHODS = {"relu", "relu_", "tanh"}
-
 
 LARGEST = 4
 """The largest stride that is moved behind a layer: what that costs grows with its square."""
@@ -84,8 +85,9 @@ class Wiring:
         if node.op == "call_module" and count[str(node.target)] == 1:
             return Place(str(node.target), before=False)
         users = list(node.users)
-        if len(users) == 1 and users[0].op == "call_module" and count[str(users[0].target)] == 1:
-            return Place(str(users[0].target), before=True)
+        if len(users) == 1 and users[0].op == "call_module" and users[0].args == (node,) and not users[0].kwargs:
+            taker = str(users[0].target)
+            return Place(taker, before=True) if count[taker] == 1 else Place(name, before=False)
         return Place(name, before=False)
 
     def _kind(self, node: fx.Node) -> str:
@@ -133,14 +135,25 @@ def pools(model: nn.Module) -> Iterator[tuple[str, Pool]]:
             yield name, module
 
 
-def others(wiring: Wiring) -> Iterator[tuple[str, str]]:
-    """(Name, what it is) of all else that lowers the resolution and has no counterpart: it can only be named."""
+def others(wiring: Wiring, own: tuple[type[nn.Module], ...]) -> Iterator[tuple[str, str]]:
+    """(Name, what it is) of all else that lowers the resolution and has no counterpart: it can only be named.
+
+    own: kinds of pliant's own layers that count.
+    """
     for name, module in wiring.model.named_modules():
-        if isinstance(module, _OTHERS) and max(pair(getattr(module, "stride", None) or module.kernel_size)) > 1:
+        foreign = isinstance(module, _OTHERS) and _numbers(getattr(module, "stride", None) or module.kernel_size)
+        if (foreign and max(foreign) > 1) or (isinstance(module, own) and getattr(module, "stride", 2) > 1):
             yield name, type(module).__name__
     for node in wiring.graph.nodes if wiring.graph else ():
         if _lowers(node):
             yield node.name, f"a call of {getattr(node.target, '__name__', node.target)}"
+
+
+def whole_model(model: nn.Module) -> tuple[Left, ...]:
+    """What is left of a model that is nothing but the layer to be replaced: it has no place of its own."""
+    if not isinstance(model, nn.Conv2d | Pool):
+        return ()
+    return (Left("", described(model), "it is the whole model: put it into a torch.nn.Sequential"),)
 
 
 def stride_of(pool: Pool) -> tuple[int, int]:
@@ -222,20 +235,25 @@ def _lowers(node: fx.Node) -> bool:
     if node.target not in _POOLING and node.target not in _CONVOLVING:
         return False
 
-    def argument(position: int, name: str) -> Any:
-        return node.args[position] if len(node.args) > position else node.kwargs.get(name)
+    def argument(position: int, name: str) -> tuple[int, ...]:
+        return _numbers(node.args[position] if len(node.args) > position else node.kwargs.get(name))
 
     if node.target in _CONVOLVING:
-        stride = argument(3, "stride")
-        return stride is not None and max(pair(stride)) > 1
-    stride = argument(2, "stride")
-    return max(pair(argument(1, "kernel_size") if stride in (None, []) else stride)) > 1
+        return max(argument(3, "stride"), default=1) > 1
+    return max(argument(2, "stride") or argument(1, "kernel_size"), default=1) > 1
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    """A number or several; none where they are not known before the model runs, as of a pool of the map's size."""
+    values = value if isinstance(value, tuple | list) else (value,)
+    return tuple(values) if all(isinstance(number, int) for number in values) else ()
 
 
 def _skips(index: Any) -> bool:
     """Whether an index leaves out rows or columns of a batch: `[:, :, ::2, ::2]`."""
     parts = list(index) if isinstance(index, tuple) else [index]
-    spatial = parts[parts.index(...) + 1 :] if ... in parts else parts[2:]
+    dots = [place for place, part in enumerate(parts) if part is ...]
+    spatial = parts[dots[0] + 1 if dots else 2 :]
     return any(isinstance(part, slice) and isinstance(part.step, int) and part.step > 1 for part in spatial)
 
 
