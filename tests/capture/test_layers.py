@@ -8,7 +8,7 @@ from torch import nn
 
 from pliant._checks import InputError
 from pliant.capture import select, trace
-from pliant.nets import DOWNSAMPLING, cifar_net, imagenet_net
+from pliant.nets import DOWNSAMPLING, cifar_net, imagenet_net, layers_of
 
 
 def names(model, layers, size=32, channels=3):
@@ -16,11 +16,18 @@ def names(model, layers, size=32, channels=3):
     return [call.name for call in select(model, trace(model, torch.zeros(2, channels, size, size)), layers)]
 
 
-@pytest.mark.parametrize("downsampling", DOWNSAMPLING)
+@pytest.mark.parametrize("downsampling", sorted(set(DOWNSAMPLING) - {"strided_blur"}))
 def test_the_studys_layers_are_its_blocks(downsampling):
     expected = [f"block{b}.{part}" for b in range(1, 5) for part in ("layer1", "layer2", "down")]
     assert names(cifar_net(downsampling, width=0.1), "blocks") == expected
     assert len(names(imagenet_net(downsampling, width=0.05), "blocks", 64)) == 18
+
+
+def test_a_convolution_that_is_blurred_counts_twice_and_is_one_layer_of_the_study():
+    net = cifar_net("strided_blur", width=0.1)
+    assert names(net, "blocks")[:4] == ["block1.layer1", "block1.layer2", "block1.down.relu", "block1.down.blur"]
+    assert layers_of(net) == names(cifar_net("max_pool", width=0.1), "blocks")
+    assert names(net, layers_of(net)) == layers_of(net)
 
 
 def test_last_maps_of_one_pixel_count():
