@@ -33,6 +33,7 @@ class Stream(IntEnum):
     PIXELS = 5
     CHILDREN = 6
     POOLING = 7
+    NOISE = 8
 
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:

@@ -17,26 +17,30 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _ARRAYS = ("estimate", "low", "high", "medians")
+_WORDS = {"quantity": "sensitivity", "scale": "0: invariant, 1: as far as an unrelated image"}
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """Sensitivity by layer: mean distance between an image and its deformation, in units of the pair median.
+    """Sensitivity by layer: mean distance between an image and its deformation, in units of the pair median; or what
+    another metric of `measure` says of each layer.
 
     The sensitivity of a layer is the mean over images of d(r(x), r(deformed x)), divided by the median of
     d(r(x_i), r(x_j)) over the pairs of images in a block (Ruderman et al. 2018). With several blocks the divisor is
     the mean of the blocks' medians, weighted by their numbers of pairs. 0: invariant; 1: as far as an unrelated image.
+    Of other metrics the numbers of the images and the divisor are what `pliant.metrics` says of them.
 
     layers: names in the order in which the model runs them; index 0 is the input.
-    metric: the distance d, "cosine" or "euclidean".
+    metric: the distance d, "cosine" or "euclidean"; or the name of another metric.
     estimate, low, high: (layers,) sensitivity with its interval; NaN where undefined.
     undefined: layer -> why it has no sensitivity.
     level: of the bootstrap interval over images.
-    distances: (layers, images) d(r(x), r(deformed x)), the raw samples.
-    medians: (layers, blocks) the pair medians.
+    distances: (layers, images) d(r(x), r(deformed x)), the raw samples; of other metrics their numbers of the images.
+    medians: (layers, blocks) the pair medians; of other metrics their divisors, 1 where they have none.
     folds: share of pixels at which the deformations fold (Jacobian not positive).
     protocol: all choices that a number depends on; profiles of different protocols are not comparable.
     provenance: versions, device, dtype, code version, time.
+    quantity, scale: what is measured and what its values mean, in words.
     """
 
     layers: tuple[str, ...]
@@ -51,6 +55,8 @@ class Profile:
     folds: float
     protocol: dict[str, Any]
     provenance: dict[str, Any]
+    quantity: str = _WORDS["quantity"]
+    scale: str = _WORDS["scale"]
 
     @property
     def images(self) -> int:
@@ -99,8 +105,8 @@ class Profile:
         (line,) = ax.plot(index, self.estimate, marker="o", markersize=3, label=label)
         ax.fill_between(index, self.low, self.high, alpha=0.2, linewidth=0, color=line.get_color())
         ax.set_xticks(index, self.layers, rotation=90, fontsize="x-small")
-        ax.set_ylabel(f"sensitivity ({self.metric})")
-        ax.set_ylim(bottom=0)
+        ax.set_ylabel(f"{self.quantity} ({self.metric})")
+        ax.set_ylim(bottom=float(min(0.0, np.nanmin(self.low, initial=0.0))))
         return ax
 
     def save(self, folder: Path | str) -> Path:
@@ -117,6 +123,7 @@ class Profile:
             "folds": self.folds,
             "protocol": self.protocol,
             "provenance": self.provenance,
+            **{name: value for name in _WORDS if (value := getattr(self, name)) != _WORDS[name]},
         }
         records.write_table(folder / "measurements.parquet", self.raw())
         records.write_json(folder / "profile.json", payload)
@@ -146,6 +153,7 @@ class Profile:
             protocol=payload["protocol"],
             provenance=payload["provenance"],
             **{name: np.array(payload[name], dtype=np.float64) for name in _ARRAYS},
+            **{name: payload.get(name, default) for name, default in _WORDS.items()},
         )
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pliant import cli
+from pliant.metrics import METRICS
 from pliant.profile import Profile
 
 MODEL = """
@@ -261,3 +262,37 @@ def test_layers_are_listed_with_shapes(here, capsys):
 def test_no_command_and_an_unknown_one(capsys):
     assert cli.run(["mesure"]) == 2
     assert cli.run(["--version"]) == 0
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_named_in_the_terminal_and_in_the_report(here, metric, capsys):
+    assert measure("--metric", metric.replace("_", "-"), "--out", "result", "--layers", "all") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    quantity = METRICS[metric].quantity
+    assert METRICS[metric].scale in printed
+    assert f"{quantity[:1].upper()}{quantity[1:]} " in printed
+    assert metric in printed
+    profile = Profile.load(here / "result")
+    assert (profile.metric, profile.quantity) == (metric, quantity)
+    page = (here / "result" / "report.html").read_text()
+    assert f"{quantity[:1].upper()}{quantity[1:]} by layer</h2>" in page
+    said = page.partition("<h1")[2].partition("How it was measured")[0].replace('id="sensitivity"', "")
+    assert ("sensitivity" in said.lower()) == (metric in ("cosine", "euclidean"))
+
+
+def test_the_gate_of_another_metric(here, capsys):
+    assert measure("--metric", "relative-stability", "--fail-above", "0.001") == 1
+    assert "FAILED relu" in capsys.readouterr().out
+    assert bad(capsys, "--metric", "relative-stability", "--fail-above", "-1") == (
+        "pliant: --fail-above -1.0: relative stability R is never below 0"
+    )
+    assert bad(capsys, "--metric", "correlation", "--fail-above", "0.5") == (
+        "pliant: --fail-above with --metric correlation: the larger, the more stable, so that it would fail the best "
+        "layers; choose another metric"
+    )
+
+
+def test_an_unknown_metric(here, capsys):
+    assert bad(capsys, "--metric", "cosin") == (
+        "pliant: unknown metric 'cosin'. Did you mean 'cosine' or 'correlation'?"
+    )

@@ -355,7 +355,12 @@ class Wandering(nn.Module):
             {"block": 2},
             "images of different sizes, (3, 16, 16) and (3, 12, 12): bring them to one size first",
         ),
-        (small_net(), pictures(4), {"metric": "cosin"}, "unknown metric 'cosin'. Did you mean 'cosine'?"),
+        (
+            small_net(),
+            pictures(4),
+            {"metric": "cosin"},
+            "unknown metric 'cosin'. Did you mean 'cosine' or 'correlation'?",
+        ),
         (small_net(), pictures(4), {"block": 1}, "block=1: a block needs at least 2 images"),
         (small_net(), pictures(4), {"level": 1.0}, "replicates=1000, level=1.0: no such interval"),
         (

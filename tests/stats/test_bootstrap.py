@@ -8,20 +8,23 @@ from pliant.stats import PairBootstrap, percentile
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 30), st.integers(0, 2**32), st.booleans())
-def test_equals_the_medians_of_the_pairs_written_out(n, seed, ties):
+def test_equals_the_medians_and_means_written_out(n, seed, ties):
     resampling = PairBootstrap(n, 20, seed)
     numbers = np.random.default_rng(seed)
     first, second = np.triu_indices(n, k=1)
     distances = numbers.integers(0, 4, len(first)).astype(float) if ties else numbers.random(len(first))
     values = numbers.random(n)
     assert (resampling.counts.sum(axis=1) == n).all()
+    images = resampling.image_medians(values)
     if n > 1:
-        found = resampling.medians(distances)
+        found, means = resampling.medians(distances), resampling.means(distances)
     for r, counts in enumerate(resampling.counts.astype(int)):
         assert resampling.sums(values)[r] == pytest.approx(np.repeat(values, counts).sum())
+        assert images[r] == pytest.approx(np.median(np.repeat(values, counts)))
         if n > 1:
             pairs = np.repeat(distances, counts[first] * counts[second])
             assert found[r] == pytest.approx(np.median(pairs) if len(pairs) else np.nan, nan_ok=True)
+            assert means[r] == pytest.approx(np.mean(pairs) if len(pairs) else np.nan, nan_ok=True)
 
 
 def test_an_image_is_never_paired_with_its_own_copy():

@@ -19,6 +19,7 @@ from pliant.cli.family import member
 from pliant.data import ImageFolder, Skipped, photographs
 from pliant.data.embedded_photographs import SOURCE
 from pliant.measurement import measure as measure_model
+from pliant.metrics import METRICS
 from pliant.profile import Profile
 from pliant.report import terminal
 
@@ -31,7 +32,7 @@ def measure(
     *,
     images: Path | None = None,
     layers: str = "blocks",
-    metric: Literal["cosine", "euclidean"] = "cosine",
+    metric: str = "cosine",
     weights: Path | None = None,
     untrained: bool = False,
     family: str = "thin-plate",
@@ -56,7 +57,7 @@ def measure(
     """Measure how sensitive each layer of a model is to small deformations of its input.
 
     Images go through the model's own resizing and cropping, are deformed, then normalised. 0 means that a layer does
-    not notice, 1 that a deformed image looks to it like another image.
+    not notice, 1 that a deformed image looks to it like another image; of another metric the output says what.
 
     Parameters
     ----------
@@ -68,7 +69,8 @@ def measure(
     layers
         blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them.
     metric
-        The distance between representations.
+        cosine or euclidean, the distance between representations; or relative-stability, deformation-stability,
+        noise-stability (each also with -median), equivariance, correlation.
     weights
         A file of weights (.safetensors, or .pt with tensors alone) instead of the published ones.
     untrained
@@ -97,7 +99,8 @@ def measure(
     invertible
         Shrink deformations that fold until they do not.
     fail_above
-        Exit with status 1 if the interval of a layer lies above this sensitivity: a gate for a build.
+        Exit with status 1 if the interval of a layer lies above this sensitivity, or value of another metric: a gate
+        for a build.
     at
         The layer that --fail-above looks at; any layer if not given.
     size
@@ -111,9 +114,18 @@ def measure(
     out
         A folder for the profile, the raw numbers and a report.html.
     """
+    metric = metric.replace("-", "_")
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    measures = METRICS[metric]
     require(at is None or fail_above is not None, f"--at {at} says where --fail-above looks: give --fail-above too")
     require(fail_above is None or math.isfinite(fail_above), f"--fail-above {fail_above}: give a number, such as 0.4")
-    require(fail_above is None or fail_above >= 0, f"--fail-above {fail_above}: sensitivity is never below 0")
+    require(fail_above is None or fail_above >= 0, f"--fail-above {fail_above}: {measures.quantity} is never below 0")
+    require(
+        fail_above is None or not measures.more_is_better,
+        f"--fail-above with --metric {metric}: the larger, the more stable, so that it would fail the best layers; "
+        "choose another metric",
+    )
     require(at != INPUT, "--at input: the input is the same for every model, choose a layer")
     require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
     if out is not None:

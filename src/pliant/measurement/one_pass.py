@@ -13,9 +13,12 @@ from pliant.capture import INPUT, Call, capture, kept, select, trace
 from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Field, Padding, ThinPlate, warp
+from pliant.measurement.along import Resized
 from pliant.measurement.blocks import consecutive, give_back
+from pliant.measurement.noise import noisy
+from pliant.measurement.pool import Parts
 from pliant.measurement.tally import Tally
-from pliant.metrics import DISTANCES, geometry
+from pliant.metrics import METRICS, Along, Block
 from pliant.profile import Profile
 from pliant.stats import PairBootstrap
 
@@ -39,7 +42,7 @@ def measure(
     refuse_folds: bool = False,
     on_block: Callable[[int], None] | None = None,
 ) -> Profile:
-    """Sensitivity by layer, after Ruderman et al. 2018; see `Profile` for the statistic.
+    """Sensitivity by layer, after Ruderman et al. 2018, or another metric; see `Profile` for the statistic.
 
     The images are deformed and fed to the model as given, in eval mode, `block` images and their deformed copies at
     a time; every layer is reduced inside its hook and dropped. The model comes back as it was, also after an error.
@@ -48,7 +51,9 @@ def measure(
     deformation: the family that each image's own deformation is drawn from, by (seed, position of the image, draw).
     layers: "all", "blocks" (after batch norm and activation, and each downsampling), "convs", "stages", a glob, a
         dotted name (raw module output), or a list of names. Layer 0 is always the input.
-    metric: "cosine" or "euclidean".
+    metric: a name in `pliant.metrics.METRICS`. "cosine" or "euclidean", the distance of the sensitivity;
+        "relative_stability", "deformation_stability", "noise_stability", each also with "_median" behind it;
+        "equivariance"; "correlation".
     padding: what stands outside an image: "zeros", "border" or "reflection".
     batch_norm: "as_is"; "untouched", mean 0 and variance 1; or "calibrated", the statistics of `calibration`.
     calibration: images (m, c, h, w) other than those measured, 512 by convention, fed in one forward pass.
@@ -107,8 +112,10 @@ def measure_each(
         f"metrics={metrics!r}: one or more names in a sequence, such as ('cosine',)",
     )
     for metric in metrics:
-        if metric not in DISTANCES:
-            raise unknown("metric", metric, DISTANCES)
+        if metric not in METRICS:
+            raise unknown("metric", metric, METRICS)
+    noise = any(METRICS[metric].noise for metric in metrics)
+    follows = any(METRICS[metric].field for metric in metrics)
     require(block >= 2, f"block={block}: a block needs at least 2 images")
     require(replicates >= 0 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
@@ -129,7 +136,7 @@ def measure_each(
         model.eval()
         apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
         calls = select(model, trace(model, feed(first[:2])), layers)
-        tallies = [{metric: Tally(DISTANCES[metric], replicates) for metric in metrics} for _ in range(len(calls) + 1)]
+        tallies = [{metric: Tally(METRICS[metric], replicates) for metric in metrics} for _ in range(len(calls) + 1)]
         clean: Tensor | None = first
         del first
         # Not `enumerate` nor `chain`: they hold on to what they have given out, and no block may outlive its turn.
@@ -147,11 +154,14 @@ def measure_each(
             field_sums += float(folds.sum()), float(field.rms.sum()), shrunk
             largest = max(largest, float(field.largest.max()))
             warped = warp(clean, field, padding)
-            both = feed(torch.cat((clean, warped)))
+            fed = feed(torch.cat((clean, warped)))
+            if noise:
+                fed = torch.cat((fed, noisy(fed[:count], fed[count:], done, seed, draw)))
             resampling = PairBootstrap(count, replicates, seed, number) if replicates else None
+            along = Resized(field, padding) if follows else None
             del field, clean, warped
-            _hear(model, both, calls, tallies, resampling)
-            del both, resampling  # so that the next block does not meet this one in memory
+            _hear(model, fed, count, calls, tallies, resampling, along)
+            del fed, resampling, along  # so that the next block does not meet this one in memory
             give_back()
             done += count
             if on_block is not None:
@@ -213,39 +223,42 @@ def _profile(
         folds=folds,
         protocol={"metric": metric, **protocol},
         provenance=provenance,
+        quantity=METRICS[metric].quantity,
+        scale=METRICS[metric].scale,
     )
 
 
 def _hear(
     model: nn.Module,
-    both: Tensor,
+    fed: Tensor,
+    count: int,
     calls: Sequence[Call],
     tallies: Sequence[Mapping[str, Tally]],
     resampling: PairBootstrap | None,
+    along: Along | None,
 ) -> None:
-    """Feed a block, clean images first, and let the tallies of each layer hear it."""
-    half = len(both) // 2
+    """Feed a block, `count` clean images, as many deformed and perhaps noisy ones, and let the tallies hear it."""
     waiting = dict(zip((call.name for call in calls), tallies[1:], strict=True))
 
     def heard(name: str, path: str, activation: Tensor) -> None:
         require(
-            len(activation) == 2 * half,
-            f"layer {name!r} put out {len(activation)} rows for {2 * half} images: it cannot be measured, choose "
+            len(activation) == len(fed),
+            f"layer {name!r} put out {len(activation)} rows for {len(fed)} images: it cannot be measured, choose "
             "another",
         )
         reduce(activation, waiting.pop(name))
 
     def reduce(activation: Tensor, of_layer: Mapping[str, Tally]) -> None:
-        found = geometry(activation[:half], activation[half:])
+        block, parts = Block(*activation.split(count), along=along), Parts(resampling)
         for tally in of_layer.values():
-            tally.hear(found, resampling)
+            tally.hear(block, parts)
 
     for of_layer in tallies:
         for tally in of_layer.values():
-            tally.begin(half)
-    reduce(both, tallies[0])
+            tally.begin(count)
+    reduce(fed, tallies[0])
     with capture(model, heard, set(waiting)):
-        model(both)
+        model(fed)
     require(not waiting, f"layers {sorted(waiting)} did not run on every block: the model's path depends on its input")
 
 

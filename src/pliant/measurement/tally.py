@@ -1,78 +1,63 @@
-"""`Tally`: what one layer has said so far under one distance, a block at a time."""
+"""`Tally`: what one layer has said so far under one metric, a block at a time."""
 
 from math import nan
 
 import numpy as np
 
-from pliant.metrics import Distance, Geometry
-from pliant.stats import PairBootstrap, percentile
+from pliant.measurement.pool import Part, Parts, Pool
+from pliant.metrics import Block, Metric
+from pliant.stats import percentile
 
 
 class Tally:
-    """What one layer has said so far: raw distances, pair medians, and the sums of the bootstrap."""
+    """What one layer has said so far: raw numbers, the unit of each block, and the sums of the bootstrap."""
 
-    def __init__(self, distance: Distance, replicates: int):
-        self.distance = distance
+    def __init__(self, metric: Metric, replicates: int):
+        self.metric = metric
         self.distances: list[np.ndarray] = []
         self.medians: list[float] = []
         self.undefined = ""
-        self._varied = self._resampled = False
-        self._numerators, self._divisors, self._weights = np.zeros((3, replicates))
-        self._sum = self._divisor = 0.0
+        self._varied, self._unitless = False, False
+        self._own, self._unit = Pool(replicates), Pool(replicates)
+        self._replicates = replicates
 
     def begin(self, n: int) -> None:
         """Make room for a block of `n` images, before large activations come: what outlives them lies below them."""
         self.distances.append(np.empty(n))
 
-    def hear(self, block: Geometry, resampling: PairBootstrap | None) -> None:
-        """Reduce one block's geometry to numbers."""
-        paired, pairs = self.distances[-1], self.distance.pairs(block).cpu().numpy()
-        paired[:] = self.distance.paired(block).cpu().numpy()
-        self.medians.append(float(np.median(pairs)) if len(pairs) else nan)
-        if self.undefined:
-            return
-        self.undefined = _fault(block.finite, not block.clean.any(), paired, pairs)
+    def hear(self, block: Block, parts: Parts) -> None:
+        """Reduce one block to numbers."""
+        reading = self.metric.read(block)
+        own = parts.of(reading.own)
+        unit = None if reading.unit is None else parts.of(reading.unit)
+        self.distances[-1][:] = own.values
+        nothing = nan if reading.fault else 1.0
+        self.medians.append(nothing if unit is None else unit.value)
+        if not self.undefined:
+            self.undefined = reading.fault or self._fault(block, own, unit)
         if self.undefined:
             return
         self._varied |= not block.constant
-        self._sum += paired.sum()
-        if len(pairs):  # a last block of one image has none
-            self._divisor += len(pairs) * self.medians[-1]
-        if resampling is not None:
-            self._resample(paired, pairs, resampling)
+        self._own.add(own)
+        self._unitless = unit is None
+        if unit is not None:
+            self._unit.add(unit)
 
-    def _resample(self, paired: np.ndarray, pairs: np.ndarray, resampling: PairBootstrap) -> None:
-        self._resampled = True
-        self._numerators += resampling.sums(paired)
-        if len(pairs):
-            medians = resampling.medians(pairs)
-            # A replicate that drew one image of a small block alone has no pair there, but has pairs in other blocks.
-            self._divisors += len(pairs) * np.nan_to_num(medians)
-            self._weights += len(pairs) * np.isfinite(medians)
+    def _fault(self, block: Block, own: Part, unit: Part | None) -> str:
+        """Why a block has no numbers; empty where it has."""
+        if not block.finite:
+            return "NaN or infinite activations"
+        return "" if own.finite and (unit is None or unit.finite) else self.metric.gap(block)
 
     def interval(self, level: float) -> tuple[float, float, float]:
         """Estimate, low and high; NaN where undefined, and `undefined` then says why."""
-        if not self.undefined and self._divisor == 0:
-            what = (
-                "at least half of the pairs of images coincide" if self._varied else "constant: the same for all images"
-            )
-            self.undefined = what
+        if not self.undefined and not self._unitless and self._unit.total == 0:
+            self.undefined = self.metric.still if self._varied else "constant: the same for all images"
         if self.undefined:
             return nan, nan, nan
-        images = sum(map(len, self.distances))
-        pairs = sum(len(part) * (len(part) - 1) // 2 for part in self.distances)
-        estimate = self._sum / images / (self._divisor / pairs)
-        if not self._resampled:
+        estimate = self._own.value if self._unitless else self._own.value / self._unit.value
+        if not self._replicates:
             return estimate, nan, nan
         with np.errstate(invalid="ignore", divide="ignore"):
-            replicates = self._numerators / images / (self._divisors / self._weights)
+            replicates = self._own.replicates if self._unitless else self._own.replicates / self._unit.replicates
         return estimate, *percentile(replicates, level)
-
-
-def _fault(finite: bool, zero: bool, paired: np.ndarray, pairs: np.ndarray) -> str:
-    """Why a block's activations have no distances; empty where they have."""
-    if not finite:
-        return "NaN or infinite activations"
-    if not np.isfinite(paired).all() or not np.isfinite(pairs).all():
-        return f"zero for {'all' if zero else 'some'} images of a block: no direction, take euclidean"
-    return ""

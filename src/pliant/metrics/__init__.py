@@ -1,22 +1,52 @@
 """Measures of activations and of filters: tensors in, numbers out."""
 
+from pliant.metrics.block import Along, Block, Sample
+from pliant.metrics.correlation import Correlation
 from pliant.metrics.cosine import Cosine
 from pliant.metrics.distance import Distance
+from pliant.metrics.equivariance import Equivariance
 from pliant.metrics.euclidean import Euclidean
 from pliant.metrics.geometry import Geometry, geometry
+from pliant.metrics.laplacian_spectrum import Spectrum, laplacian_spectrum
+from pliant.metrics.metric import Metric, Reading
+from pliant.metrics.relative_stability import DeformationStability, NoiseStability, RelativeStability
 from pliant.metrics.total_variation import FilterVariation, filter_variations, smoothness_penalty, total_variation
 
-DISTANCES: dict[str, Distance] = {"cosine": Cosine(), "euclidean": Euclidean()}
+METRICS: dict[str, Metric] = {
+    "cosine": Cosine(),
+    "euclidean": Euclidean(),
+    "relative_stability": RelativeStability(),
+    "relative_stability_median": RelativeStability("median"),
+    "deformation_stability": DeformationStability(),
+    "deformation_stability_median": DeformationStability("median"),
+    "noise_stability": NoiseStability(),
+    "noise_stability_median": NoiseStability("median"),
+    "equivariance": Equivariance(),
+    "correlation": Correlation(),
+}
+"""Every metric of `measure` by its name."""
 
 __all__ = [
-    "DISTANCES",
+    "METRICS",
+    "Along",
+    "Block",
+    "Correlation",
     "Cosine",
+    "DeformationStability",
     "Distance",
+    "Equivariance",
     "Euclidean",
     "FilterVariation",
     "Geometry",
+    "Metric",
+    "NoiseStability",
+    "Reading",
+    "RelativeStability",
+    "Sample",
+    "Spectrum",
     "filter_variations",
     "geometry",
+    "laplacian_spectrum",
     "smoothness_penalty",
     "total_variation",
 ]

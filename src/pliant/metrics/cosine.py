@@ -1,5 +1,6 @@
 """The cosine distance."""
 
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -10,6 +11,7 @@ from pliant.metrics.distance import Distance
 
 
 @final
+@dataclass(frozen=True)
 class Cosine(Distance):
     """1 - cos of the angle between two representations; in [0, 2]. Ruderman et al. 2018.
 

@@ -1,15 +1,24 @@
-"""What a distance between representations is."""
+"""What a distance between representations is, and how it is measured."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 from jaxtyping import Float
 from torch import Tensor
 
-from pliant.metrics.geometry import Geometry
+from pliant.metrics.block import Block, Sample
+from pliant.metrics.geometry import Geometry, of_pairs
+from pliant.metrics.metric import Metric, Reading
 
 
-class Distance(ABC):
-    """A distance between two representations, from squared lengths and squared gaps alone."""
+class Distance(Metric):
+    """A distance between two representations, from squared lengths and squared gaps alone.
+
+    Measured as in Ruderman et al. 2018: the mean over images of d(r(x), r(deformed x)) over the median over pairs of
+    images of d(r(x_i), r(x_j)).
+    """
+
+    quantity = "sensitivity"
+    scale = "0: invariant, 1: as far as an unrelated image"
 
     @abstractmethod
     def between(
@@ -25,5 +34,17 @@ class Distance(ABC):
         """d(r(x_i), r(x_j)) of all pairs i < j, in row order."""
         n = len(block.clean)
         mine = block.clean.expand(n, n)
-        distances = self.between(block.apart, mine.T, mine)
-        return distances[mine.new_ones((n, n)).triu(1).bool()]
+        return of_pairs(self.between(block.apart, mine.T, mine))
+
+    def unit(self, block: Block) -> Sample:
+        """The median over pairs of images; the same one for all metrics that take it of this distance."""
+        return block.shared(type(self), lambda: Sample(self.pairs(block.geometry), "pairs", "median"))
+
+    def read(self, block: Block) -> Reading:
+        """See the class."""
+        return Reading(Sample(self.paired(block.geometry), "images", "mean"), self.unit(block))
+
+    def gap(self, block: Block) -> str:
+        """Only of zeros there is no distance."""
+        some = "some" if block.geometry.clean.any() else "all"
+        return f"zero for {some} images of a block: no direction, take euclidean"

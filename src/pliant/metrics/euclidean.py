@@ -1,5 +1,6 @@
 """The Euclidean distance."""
 
+from dataclasses import dataclass
 from typing import final
 
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from pliant.metrics.distance import Distance
 
 
 @final
+@dataclass(frozen=True)
 class Euclidean(Distance):
     """|a - b|, in the units of the representation. Ruderman et al. 2018 found it to agree with the cosine distance."""
 

@@ -78,6 +78,23 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
     return Geometry(lengths[0], lengths[1], lengths[2], apart)
 
 
+def squared_gaps(first: Real[Tensor, "n *d"], second: Real[Tensor, "n *d"]) -> Float[Tensor, " n"]:
+    """|b - a|^2 of each image, summed as in `geometry`; float64."""
+    x, y = _rows(first), _rows(second)
+    gaps = x.new_zeros(len(x), dtype=torch.float64)
+    step = max(1, _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // max(1, len(x)))
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        for start in range(0, x.shape[1], step):
+            moved = y[:, start : start + step].float() - x[:, start : start + step].float()
+            gaps += torch.linalg.vector_norm(moved, dim=1).double().square()
+    return gaps
+
+
+def of_pairs(values: Float[Tensor, "n n"]) -> Float[Tensor, " pairs"]:
+    """Those of all pairs i < j, in row order."""
+    return values[torch.ones_like(values).triu(1).bool()]
+
+
 def _rows(activation: Real[Tensor, "n *d"]) -> Real[Tensor, "n d"]:
     """One row an image, a view where the memory allows: the order within a row does not matter to a distance."""
     inner = sorted(range(1, activation.ndim), key=activation.stride, reverse=True)

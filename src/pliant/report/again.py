@@ -85,7 +85,7 @@ def _protocol(profiles: list[Profile]) -> Facts:
         ),
         ("Folds", ", ".join(dict.fromkeys(wording.folds_of(profile) for profile in profiles))),
         ("Measured on", f"{first['images']:,} images of {shape}, in blocks of {first['block']} that share a median"),
-        ("Distance", profiles[0].metric),
+        ("Distance" if wording.is_sensitivity(profiles[0]) else "Metric", profiles[0].metric),
         ("Batch norm", ", ".join(dict.fromkeys(wording.batch_norm(profile.protocol) for profile in profiles))),
         ("Intervals", f"{first['level']:.0%}, bootstrap over images, {first['replicates']:,} replicates"),
         ("Deformations drawn", f"seed {first['seed']}, draw {first['draw']}"),

@@ -100,6 +100,8 @@ def single(
         rise=wording.rise(profile),
         rises_at=(wording.rises_most(profile) or (None,))[0],
         deformation=wording.deformation(profile.protocol),
+        is_sensitivity=wording.is_sensitivity(profile),
+        heading=wording.capitalised(profile.quantity),
         rows=rows,
         highest=highest,
         csv=numbers.csv(rows),

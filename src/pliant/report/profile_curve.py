@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pliant.profile import Profile
 from pliant.report import palette
 from pliant.report.wording import rises_most
@@ -15,6 +17,8 @@ def curve(profile: Profile, height: int = 320) -> "alt.LayerChart":
     """Sensitivity by layer with its interval; the steepest rise in orange; undefined layers marked at the top."""
     import altair as alt
 
+    quantity, defined = profile.quantity, np.isfinite(profile.estimate)
+
     axis = alt.Axis(
         values=list(range(len(profile.layers))),
         labelExpr=f"{json.dumps(profile.layers)}[datum.value]",
@@ -26,13 +30,16 @@ def curve(profile: Profile, height: int = 320) -> "alt.LayerChart":
     )
     scale = alt.Scale(domain=[-0.5, len(profile.layers) - 0.5], nice=False, zero=False)
     x = alt.X("index:Q", title=None, axis=axis, scale=scale)
-    y = alt.Y("estimate:Q", title="sensitivity", scale=alt.Scale(zero=True, domainMin=0))
+    lowest = (
+        alt.Scale(zero=True, domainMin=0) if profile.estimate[defined].min(initial=0) >= 0 else alt.Scale(zero=True)
+    )
+    y = alt.Y("estimate:Q", title=quantity, scale=lowest)
     base = alt.Chart().encode(x=x)
-    band = base.mark_area(opacity=0.18, color=palette.ACCENT).encode(y=alt.Y("low:Q", title="sensitivity"), y2="high:Q")
+    band = base.mark_area(opacity=0.18, color=palette.ACCENT).encode(y=alt.Y("low:Q", title=quantity), y2="high:Q")
     line = base.mark_line(color=palette.ACCENT, strokeWidth=2, strokeJoin="round").encode(y=y)
     points = base.mark_point(filled=True, size=40, opacity=1, color=palette.ACCENT).encode(y=y)
     touch = base.mark_point(filled=True, size=260, opacity=0).encode(
-        y=y, tooltip=["layer:N", "sensitivity:N", "interval:N", "images:N"]
+        y=y, tooltip=["layer:N", f"{quantity}:N", "interval:N", "images:N"]
     )
     undefined = (
         base.transform_filter("isValid(datum.undefined)")
@@ -53,7 +60,7 @@ def by_profile(profile: Profile) -> list[dict[str, Any]]:
             row |= {"estimate": None, "low": None, "high": None, "undefined": profile.undefined[layer]}
         else:
             at = profile[layer]
-            row |= {"estimate": at.estimate, "low": at.low, "high": at.high, "sensitivity": f"{at.estimate:.3f}"}
+            row |= {"estimate": at.estimate, "low": at.low, "high": at.high, profile.quantity: f"{at.estimate:.3f}"}
             row |= {"interval": f"{at.low:.3f} to {at.high:.3f} ({at.level:.0%})"}
         found.append(row)
     return found

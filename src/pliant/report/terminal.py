@@ -70,9 +70,10 @@ def _cut(text: str, width: int) -> str:
 
 
 def _how(profile: Profile) -> str:
+    measure = f"{profile.metric} distance" if wording.is_sensitivity(profile) else f"metric {profile.metric}"
     return (
-        f"0: invariant, 1: as far as an unrelated image. {profile.images} images; "
+        f"{profile.scale}. {profile.images} images; "
         f"{wording.deformation(profile.protocol)}; block {profile.protocol.get('block')}; "
-        f"batch norm {wording.batch_norm(profile.protocol)}; {profile.metric} distance; "
+        f"batch norm {wording.batch_norm(profile.protocol)}; {measure}; "
         f"folds {wording.folds_of(profile)}; {profile.level:.0%} intervals"
     )

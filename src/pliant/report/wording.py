@@ -1,4 +1,4 @@
-"""What one profile says, in words: how it was measured, and where sensitivity rises most."""
+"""What one profile says, in words: how it was measured, and where sensitivity, or what else it holds, rises most."""
 
 from itertools import pairwise
 from typing import Any
@@ -26,13 +26,29 @@ def rises_most(profile: Profile) -> tuple[int, float] | None:
 def rise(profile: Profile) -> str:
     """One line: the layer where sensitivity rises most, from what to what."""
     if len(profile.layers) - len(profile.undefined) < 2:
-        return "Fewer than two layers have a sensitivity: nothing to say of where it rises."
-    found = rises_most(profile)
+        return f"Fewer than two layers have {with_article(profile.quantity)}: nothing to say of where it rises."
+    found, subject = rises_most(profile), capitalised(profile.quantity)
     if found is None:
-        return "Sensitivity never rises: no layer is more sensitive than the one before it."
+        than = "no layer is more sensitive than" if is_sensitivity(profile) else "it is larger in no layer than in"
+        return f"{subject} never rises: {than} the one before it."
     i, step = found
     end = float(profile.estimate[i])
-    return f"Sensitivity rises most at {profile.layers[i]}: {end - step:.3f} -> {end:.3f} (+{step:.3f})"
+    return f"{subject} rises most at {profile.layers[i]}: {end - step:.3f} -> {end:.3f} (+{step:.3f})"
+
+
+def is_sensitivity(profile: Profile) -> bool:
+    """The profile is one of distances in units of the pair median."""
+    return profile.quantity == "sensitivity"
+
+
+def capitalised(quantity: str) -> str:
+    """With a capital letter in front, and the others as they are."""
+    return quantity[:1].upper() + quantity[1:]
+
+
+def with_article(quantity: str) -> str:
+    """A sensitivity, an equivariance error."""
+    return f"{'an' if quantity[:1] in 'aeiou' else 'a'} {quantity}"
 
 
 def deformation(protocol: dict[str, Any]) -> str:

@@ -32,6 +32,23 @@ class PairBootstrap:
         """The sum of `values` (one an image) over the images of each replicate."""
         return self.counts @ values.astype(np.float64)
 
+    def image_medians(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " replicates"]:
+        """The median of `values` (one an image) over the images of each replicate."""
+        order = np.argsort(values, kind="stable")
+        reached = self.counts[:, order].cumsum(axis=1, dtype=np.int64)
+        n = len(values)
+        lower, upper = ((reached <= rank).sum(axis=1) for rank in ((n - 1) // 2, n // 2))
+        return (values[order][lower] + values[order][upper]) / 2
+
+    def means(self, distances: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " replicates"]:
+        """The mean over the pairs of each replicate of `distances`, pairs as in `medians`; NaN where there is none."""
+        n = self.counts.shape[1]
+        square = np.zeros((n, n))
+        square[np.triu_indices(n, k=1)] = distances
+        counts = self.counts.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            return ((counts @ square) * counts).sum(axis=1) / self._totals
+
     def medians(self, distances: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " replicates"]:
         """The median over the pairs of each replicate of `distances`, pairs i < j in row order.
 

@@ -1,0 +1,110 @@
+"""What one layer makes of one block of images: what metrics ask for, computed when the first one asks."""
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Real
+from torch import Tensor
+
+from pliant._checks import InputError
+from pliant.metrics.geometry import Geometry, geometry, squared_gaps
+
+_NUMBERS = {"cpu": 1 << 21}
+_NUMBERS_ELSEWHERE = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Numbers of a block, one for each image or for each pair i < j in row order, and what is taken of them."""
+
+    values: Float[Tensor, " k"]
+    over: Literal["images", "pairs"]
+    take: Literal["mean", "median"]
+
+
+@runtime_checkable
+class Along(Protocol):
+    """The deformations of a block's images, at the resolution of any feature map."""
+
+    def warp(self, maps: Real[Tensor, "n c h w"], part: slice) -> Real[Tensor, "n c h w"]:
+        """The maps of the images in `part`, deformed as the images were."""
+        ...
+
+    def inside(self, size: tuple[int, int], part: slice) -> Bool[Tensor, "n h w"]:
+        """Where a deformed map of `size` (h, w) was read inside the map."""
+        ...
+
+
+class Block:
+    """The activations of n images, of their deformed partners and, where a metric asks for them, of noisy ones.
+
+    clean, deformed: (n, ...), any type of real numbers. noisy: of images x + eta, |eta| = |deformed x - x|.
+    along: the deformations. `noisy` and `along` are there only for metrics that say that they need them.
+    """
+
+    def __init__(
+        self,
+        clean: Real[Tensor, "n *d"],
+        deformed: Real[Tensor, "n *d"],
+        noisy: Real[Tensor, "n *d"] | None = None,
+        along: Along | None = None,
+    ):
+        self.clean, self.deformed = clean, deformed
+        self._noisy, self._along = noisy, along
+        self._known: dict[Hashable, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self.clean)
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The lengths and gaps of the clean and the deformed activations."""
+        return geometry(self.clean, self.deformed)
+
+    @cached_property
+    def finite(self) -> bool:
+        """No activation, clean or deformed, holds a NaN or an infinity."""
+        return self.geometry.finite
+
+    @cached_property
+    def constant(self) -> bool:
+        """The layer says the same of all images, to the bit."""
+        return self.geometry.constant
+
+    @cached_property
+    def noise(self) -> Float[Tensor, " n"]:
+        """|r(x + eta) - r(x)|^2, float64."""
+        if self._noisy is None:
+            raise InputError("this block holds no noisy images: a metric that reads them must set `noise = True`")
+        return squared_gaps(self.clean, self._noisy)
+
+    @property
+    def maps(self) -> bool:
+        """The activations are read as feature maps: (n, c, h, w)."""
+        return self.clean.ndim == 4
+
+    def followed(self) -> Iterator[tuple[Real[Tensor, "m c h w"], Real[Tensor, "m c h w"], Bool[Tensor, "m h w"]]]:
+        """Some images at a time: their maps deformed as the images were; the maps of the deformed images; and where
+        the first were read inside the map.
+        """
+        if self._along is None:
+            raise InputError("this block holds no deformations: a metric that reads them must set `field = True`")
+        size = (self.clean.shape[2], self.clean.shape[3])
+        numbers = _NUMBERS.get(self.clean.device.type, _NUMBERS_ELSEWHERE)
+        step = max(1, numbers // max(1, self.clean[0].numel()))
+        for start in range(0, len(self), step):
+            part = slice(start, min(start + step, len(self)))
+            yield self._along.warp(self.clean[part], part), self.deformed[part], self._along.inside(size, part)
+
+    def shared(self, key: Hashable, make: Callable[[], Sample]) -> Sample:
+        """What `make` gives, made once for all metrics that ask under the same key."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+    def nothing(self) -> Float[Tensor, " n"]:
+        """A NaN for each image."""
+        return torch.full((len(self),), torch.nan, dtype=torch.float64)
