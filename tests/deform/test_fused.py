@@ -13,7 +13,7 @@ from pliant.deform.resampling import resample
 fused = pytest.importorskip("pliant.deform.fused")
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of the interpreter's numpy
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-SIZES = ((17, 23), (1, 9), (12, 1), (1, 1), (20, 20))
+SIZES = ((17, 23), (1, 9), (12, 1), (1, 1))
 
 
 def images(size, dtype, n=5, channels=2):
@@ -39,19 +39,23 @@ def warped(images, moved, padding):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("member", [ThinPlate(3, 4.0), MaxEntropy(3, 3.0), Rotate("20%")], ids=lambda m: m.name)
 def test_it_reads_what_the_plain_path_reads(member, size, padding):
-    source = member.sample(range(5), size).source
-    for dtype, off in ((torch.float32, 1e-4), (torch.bfloat16, 2.0**-8), (torch.float16, 1e-3)):
-        given = images(size, dtype)
-        expected = resample(given, source, padding)
-        found = warped(given, source, padding)
-        assert found.dtype == dtype
-        torch.testing.assert_close(found, expected, atol=off, rtol=0)
-        torch.testing.assert_close(warped(given, source.summed(), padding), expected, atol=off, rtol=0)
+    given, source = images(size, torch.float32), member.sample(range(5), size).source
+    expected = resample(given, source, padding)
+    torch.testing.assert_close(warped(given, source, padding), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(warped(given, source.summed(), padding), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("dtype", "off"), [(torch.bfloat16, 2.0**-8), (torch.float16, 1e-3)])
+def test_types_of_16_bits_come_out_as_they_went_in(dtype, off):
+    given, source = images((9, 11), dtype), ThinPlate(3, 4.0).sample(range(5), (9, 11)).source
+    found = warped(given, source, "zeros")
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, resample(given, source, "zeros"), atol=off, rtol=0)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_uint8_is_rounded_to_nearest(padding):
-    given, source = images((17, 23), torch.uint8), ThinPlate(3, 4.0).sample(range(5), (17, 23)).source
+    given, source = images((9, 13), torch.uint8), ThinPlate(3, 4.0).sample(range(5), (9, 13)).source
     exact = resample(given.double(), source, padding)
     assert (warped(given, source, padding) - exact).abs().max() <= 0.5 + 1e-3
 
@@ -80,10 +84,10 @@ def test_whole_pixels_are_copied_to_the_bit(dtype, padding):
 
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_an_image_does_not_depend_on_the_others(padding):
-    given, member = images((17, 23), torch.float32, n=11), ThinPlate(5, 3.0)
-    together = warped(given, member.sample(range(11), (17, 23)).source, padding)
-    for i in (0, 6, 10):
-        alone = warped(given[[i]], member.sample([i], (17, 23)).source, padding)
+    given, member = images((9, 13), torch.float32, n=6), ThinPlate(5, 3.0)
+    together = warped(given, member.sample(range(6), (9, 13)).source, padding)
+    for i in (0, 5):
+        alone = warped(given[[i]], member.sample([i], (9, 13)).source, padding)
         assert torch.equal(alone[0], together[i])
 
 

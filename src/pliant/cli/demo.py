@@ -18,7 +18,7 @@ def demo(
     padding_mode: str = "zeros",
     pool_skip: int = 0,
     width: float = 0.5,
-    epochs: int = 12,
+    epochs: int = 6,
     limit: int | None = None,
     seed: int = 0,
     out: Path | None = None,
