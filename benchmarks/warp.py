@@ -30,6 +30,7 @@ SHARE = 16  # the slow ones get one image in so many; their times are scaled
 DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
 FAMILIES: dict[str, pliant.Deformation] = {
     "ThinPlate": pliant.ThinPlate(5, "4.5%"),
+    "ThinPlate of grid 3": pliant.ThinPlate(3, "4.5%"),
     "MaxEntropy": pliant.MaxEntropy(3, "2%"),
     "Translate": pliant.Translate("4%"),
     "Rotate": pliant.Rotate("4%"),
