@@ -7,13 +7,15 @@ import pytest
 from report import fake_run
 
 from pliant import records
-from pliant.plan import Measuring, Study, Training
+from pliant.plan import DOWNSAMPLING, Measuring, Study, Training
 from pliant.report import again, wording
 from pliant.report.nets import Comparison
 
 STUDIES = [
     Study(training=Training(epochs=12)),
     Study(data="my photos/$HOME", limit=100, width=0.25, seed=7, training=Training(epochs=3)),
+    Study(downsampling=("max_pool",)),
+    Study(downsampling=("aps", "max_pool"), padding_mode="circular", pool_skip=2),
 ]
 
 
@@ -23,7 +25,11 @@ def test_the_command_says_the_whole_plan(study):
     options = dict(zip(words[::2], words[1::2], strict=True))
     assert (program, name) == ("pliant", "demo")
     limit = options.get("--limit")
+    names = options.get("--downsampling")
     assert study == Study(
+        downsampling=tuple(names.split(",")) if names else DOWNSAMPLING,
+        padding_mode=options.get("--padding-mode", "zeros"),
+        pool_skip=int(options.get("--pool-skip", 0)),
         data=options["--data"],
         width=float(options["--width"]),
         seed=int(options["--seed"]),
@@ -35,7 +41,6 @@ def test_the_command_says_the_whole_plan(study):
 @pytest.mark.parametrize(
     "study",
     [
-        Study(downsampling=("max_pool",)),
         Study(measuring=Measuring(images=16)),
         Study(training=Training(weight_decay=0.0)),
     ],

@@ -177,11 +177,14 @@ def _place(at, length, PADDING: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def _corner(place, length):
-    """The pixel before a place, how far behind it the place is, and whether it and the next one are in the image."""
+def _axis(at, length, PADDING: tl.constexpr):
+    """The pixel before the place that is read along an axis, how far behind it the place is, whether it and the next
+    one are in the image, and how the place follows `at`.
+    """
+    place, slope = _place(at, length, PADDING)
     before = tl.floor(place)
     first = before.to(tl.int32)
-    return first, place - before, (first >= 0) & (first < length), (first >= -1) & (first < length - 1)
+    return first, place - before, (first >= 0) & (first < length), (first >= -1) & (first < length - 1), slope
 
 
 @triton.jit
@@ -214,10 +217,8 @@ def _forward(
     area = height * width
     image, pixel, there = _block(n, area, IMAGES, PIXELS)
     dx, dy = _displacement(moved, basis, image, pixel, there, n, area, PATTERNS)
-    x, _slope = _place(pixel % width + dx, width, PADDING)
-    y, _slope = _place(pixel // width + dy, height, PADDING)
-    column, right, in_column, in_next_column = _corner(x, width)
-    row, down, in_row, in_next_row = _corner(y, height)
+    column, right, in_column, in_next_column, _slope = _axis(pixel % width + dx, width, PADDING)
+    row, down, in_row, in_next_row, _slope = _axis(pixel // width + dy, height, PADDING)
     whole = (right == 0) & (down == 0)
     for channel in range(channels):
         plane = (image * channels + channel) * area
@@ -253,10 +254,8 @@ def _backward(
     area = height * width
     image, pixel, there = _block(n, area, IMAGES, PIXELS)
     dx, dy = _displacement(moved, basis, image, pixel, there, n, area, PATTERNS)
-    x, slope_x = _place(pixel % width + dx, width, PADDING)
-    y, slope_y = _place(pixel // width + dy, height, PADDING)
-    column, right, in_column, in_next_column = _corner(x, width)
-    row, down, in_row, in_next_row = _corner(y, height)
+    column, right, in_column, in_next_column, slope_x = _axis(pixel % width + dx, width, PADDING)
+    row, down, in_row, in_next_row, slope_y = _axis(pixel // width + dy, height, PADDING)
     along = tl.zeros(there.shape, tl.float32)
     across = tl.zeros(there.shape, tl.float32)
     for channel in range(channels):

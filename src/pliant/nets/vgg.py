@@ -107,36 +107,23 @@ def _net(
     require(pool_skip >= 0, f"pool_skip={pool_skip}: pixels a side of the blocks, 1 or more, or 0 for none")
     generator = seeded(seed)
     with torch.device("cpu"):
-        net = _assemble(blocks, down, width, in_channels, classes, seed, padding_mode, pool_skip)
+        stages: OrderedDict[str, nn.Module] = OrderedDict()
+        for position, (base, depth) in enumerate(blocks, start=1):
+            channels = max(1, round(width * base))
+            block: OrderedDict[str, nn.Module] = OrderedDict()
+            for layer in range(1, depth + 1):
+                block[f"layer{layer}"] = ConvLayer(in_channels, channels, padding_mode=padding_mode)
+                in_channels = channels
+            if pool_skip:
+                block["skip"] = PoolSkip(channels, pool_skip, padding_mode=padding_mode)
+            block["down"] = downsampling(down, channels, child(seed, position), padding_mode)
+            stages[f"block{position}"] = nn.Sequential(block)
+        stages["pool"] = nn.AdaptiveAvgPool2d(1)
+        stages["flatten"] = nn.Flatten()
+        stages["head"] = linear(in_channels, classes)
+    net = nn.Sequential(stages)
     # The weights that all nets share are drawn first, so that they are the same in all of them.
     weighted = [(name, module) for name, module in net.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     weighted.sort(key=lambda named: (".skip." in named[0], ".down." in named[0]))
     initialise([module for _, module in weighted], generator)
     return net
-
-
-def _assemble(
-    blocks: Sequence[tuple[int, int]],
-    down: str,
-    width: float,
-    in_channels: int,
-    classes: int,
-    seed: int,
-    padding_mode: str,
-    pool_skip: int,
-) -> nn.Sequential:
-    stages: OrderedDict[str, nn.Module] = OrderedDict()
-    for position, (base, depth) in enumerate(blocks, start=1):
-        channels = max(1, round(width * base))
-        block: OrderedDict[str, nn.Module] = OrderedDict()
-        for layer in range(1, depth + 1):
-            block[f"layer{layer}"] = ConvLayer(in_channels, channels, padding_mode=padding_mode)
-            in_channels = channels
-        if pool_skip:
-            block["skip"] = PoolSkip(channels, pool_skip, padding_mode=padding_mode)
-        block["down"] = downsampling(down, channels, child(seed, position), padding_mode)
-        stages[f"block{position}"] = nn.Sequential(block)
-    stages["pool"] = nn.AdaptiveAvgPool2d(1)
-    stages["flatten"] = nn.Flatten()
-    stages["head"] = linear(in_channels, classes)
-    return nn.Sequential(stages)

@@ -2,9 +2,10 @@
 
 import pprint
 import shlex
+from dataclasses import replace
 from typing import Any
 
-from pliant.plan import Study, Training
+from pliant.plan import Measuring, Study, Training
 from pliant.profile import Profile
 from pliant.report import wording
 from pliant.report.nets import MOMENTS, Comparison
@@ -14,19 +15,16 @@ Facts = list[tuple[str, str]]
 
 def command(study: Study) -> str | None:
     """The command that runs the study; None where it takes more than the options of `pliant demo`."""
-    spoken = Study(
-        data=study.data,
-        limit=study.limit,
-        width=study.width,
-        seed=study.seed,
-        training=Training(epochs=study.training.epochs),
-    )
-    if spoken != study:
+    if study != replace(study, training=Training(epochs=study.training.epochs), measuring=Measuring()):
         return None
+    plain = Study()
     limit = "" if study.limit is None else f" --limit {study.limit}"
+    nets = f" --downsampling {','.join(study.downsampling)}" if study.downsampling != plain.downsampling else ""
+    padding = f" --padding-mode {study.padding_mode}" if study.padding_mode != plain.padding_mode else ""
+    skip = f" --pool-skip {study.pool_skip}" if study.pool_skip != plain.pool_skip else ""
     return (
-        f"pliant demo --data {shlex.quote(study.data)} --width {study.width:g} --epochs {study.training.epochs}"
-        f"{limit} --seed {study.seed}"
+        f"pliant demo --data {shlex.quote(study.data)}{nets}{padding}{skip} --width {study.width:g} "
+        f"--epochs {study.training.epochs}{limit} --seed {study.seed}"
     )
 
 

@@ -17,11 +17,11 @@ from pliant.capture.kept import BatchNorm
 from pliant.data import Dataset, Examples, examples, load
 from pliant.deform import ThinPlate
 from pliant.measurement import measure_each
-from pliant.metrics import filter_variations
 from pliant.nets import cifar_net, imagenet_net, layers_of, smooth_filters
 from pliant.plan import Cell, Task
 from pliant.profile import Profile
 from pliant.run.rows import COLUMNS, write_cell
+from pliant.run.smoothness import of_layers
 from pliant.training import Checkpoint, History, Progress, accuracy, save_weights, train
 
 MEMORISED = 0.95
@@ -117,9 +117,7 @@ class _Measured:
                 self._sensitivity(step, norm, every=step == 0, raw=step == 0)
         if ends and step:
             self._sensitivity(step, "as_is", every=True, raw=True)
-        # What a learned downsampling holds is no layer of the net.
-        layers = [variation for variation in filter_variations(self.net) if ".down." not in variation.layer]
-        for i, found in enumerate(layers):
+        for i, found in enumerate(of_layers(self.net)):
             self._add(step, "none", "none", i, found.layer, "total_variation", "weight", 0, found.value)
         if self.cell.training is not None:
             self.accuracy(step, "test")

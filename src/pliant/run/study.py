@@ -16,11 +16,11 @@ from pliant.capture.kept import BatchNorm
 from pliant.data import Dataset, load, standardise
 from pliant.deform import ThinPlate
 from pliant.measurement import measure
-from pliant.metrics import filter_variations
 from pliant.nets import cifar_net, layers_of
 from pliant.plan import SCHEMA, Study
 from pliant.profile import Profile
 from pliant.run.gallery import write_gallery
+from pliant.run.smoothness import of_layers
 from pliant.stats import proportion
 from pliant.training import Progress, accuracy, save_weights, train
 
@@ -108,9 +108,7 @@ def _run(study: Study, downsampling: str, folder: Path, images: _Images, tell: C
         tables.append(found.raw().assign(step=step, batch_norm=batch_norm))
 
     def smoothness(step: str) -> None:
-        # What a learned downsampling holds is no layer of the net.
-        layers = [variation for variation in filter_variations(net) if ".down." not in variation.layer]
-        found = [{"step": step, "layer_index": i, **asdict(variation)} for i, variation in enumerate(layers)]
+        found = [{"step": step, "layer_index": i, **asdict(each)} for i, each in enumerate(of_layers(net))]
         # JSON knows no NaN, which the variation of filters that are all zero is.
         variations.extend(entry | {"value": entry["value"] if isfinite(entry["value"]) else None} for entry in found)
         table = pd.DataFrame(found)[["step", "layer_index", "layer", "value"]]
