@@ -1,9 +1,12 @@
 """`pliant demo` and `pliant report`, as a user types them."""
 
+from pathlib import Path
+
 import pytest
 
 from pliant import cli, records
-from pliant.profile import Profile
+from pliant._checks import InputError
+from pliant.plan import Study, Training
 
 
 @pytest.mark.parametrize(
@@ -42,16 +45,18 @@ def test_it_trains_reports_and_remakes_the_report(tmp_path, monkeypatch, capsys)
     ]
 
 
-def test_other_nets_are_chosen_by_name_and_measured_layer_by_layer_like_the_study(tmp_path, monkeypatch, capsys):
+def test_nets_are_chosen_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    small = ["--width", "0.05", "--epochs", "1", "--limit", "128", "--out", "run"]
-    chosen = ["--downsampling", "strided_blur,lps", "--padding-mode", "circular"]
-    assert cli.run(["demo", *small, *chosen, "--pool-skip", "2"]) == 0
-    found = records.runs("run")
-    assert list(found) == ["lps-seed0", "strided_blur-seed0"]
-    layers = {profile.layers for profile in (Profile.load(f"run/{name}/trained") for name in found)}
-    parts = ("layer1", "layer2", "skip", "down")
-    assert layers == {("input", *(f"block{b}.{part}" for b in (1, 2, 3, 4) for part in parts))}
-    rough = {tuple(row["layer"] for row in record["total_variation"]) for record in found.values()}
-    assert len(rough) == 1  # what learned sampling holds is no layer of the net
-    assert "learned sampling" in (tmp_path / "run" / "report.html").read_text()
+    asked = []
+
+    def execute(study, folder, on_stage):
+        asked.append((study, folder))
+        raise InputError("that is enough")
+
+    monkeypatch.setattr("pliant.cli.demo.execute", execute)
+    chosen = ["--downsampling", "strided_blur, lps", "--downsampling", "permuted_pool"]
+    assert cli.run(["demo", *chosen, "--padding-mode", "circular", "--pool-skip", "2", "--out", "run"]) == 2
+    names = ("strided_blur", "lps", "permuted_pool")
+    training = Training(epochs=6)
+    study = Study(downsampling=names, width=0.5, training=training, padding_mode="circular", pool_skip=2)
+    assert asked == [(study, Path("run"))]

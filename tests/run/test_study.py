@@ -1,10 +1,12 @@
 """A study on the embedded digits, in small: its records, and what becomes of them when it is run again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from pliant import data, nets, records
+from pliant import data, nets, records, report
 from pliant._checks import InputError
 from pliant.data import standardise
 from pliant.metrics import total_variation
@@ -146,3 +148,17 @@ def test_an_interrupted_training_leaves_its_weights(tmp_path):
     initial = net.block1.layer1.conv.weight.clone()
     net.load_state_dict(weights)
     assert not torch.equal(net.block1.layer1.conv.weight, initial)
+
+
+def test_other_nets_are_measured_layer_by_layer_like_the_five(tmp_path):
+    names = ("lps", "permuted_pool", "strided_blur")
+    study = replace(STUDY, downsampling=names, width=0.05, padding_mode="circular", pool_skip=2)
+    folder = execute(study, tmp_path / "run")
+    found = records.runs(folder)
+    assert list(found) == [f"{name}-seed0" for name in names]
+    layers = {profile.layers for profile in (Profile.load(folder / name / "trained") for name in found)}
+    parts = ("layer1", "layer2", "skip", "down")
+    assert layers == {("input", *(f"block{b}.{part}" for b in (1, 2, 3, 4) for part in parts))}
+    rough = {tuple(row["layer"] for row in record["total_variation"]) for record in found.values()}
+    assert len(rough) == 1  # what learned sampling holds is no layer of the net
+    assert "learned sampling" in report.comparison(folder).read_text()
