@@ -99,6 +99,18 @@ def test_a_low_temperature_takes_one_grid():
     assert ((mixed[:, None] - phases(images, 2)).abs().amax((2, 3, 4)).amin(1) < 1e-6).all()
 
 
+def test_the_two_convolutions_share_no_numbers():
+    first, second = LPS(1, hidden=16).first.weight.flatten(), LPS(1, hidden=16).second.weight.flatten()
+    assert abs(torch.corrcoef(torch.stack((first, second)))[0, 1]) < 0.5
+
+
+def test_scores_of_half_precision_do_not_tie():
+    down, images = LPS(3).eval().to(torch.bfloat16), noise(64, 3, 8, 8).to(torch.bfloat16)
+    scores = down.scores(images)
+    assert scores.dtype == torch.float32
+    assert (scores.topk(2).values.diff().abs() > 0).all()
+
+
 def test_a_seed_means_its_weights():
     first, again, other = LPS(3, seed=1), LPS(3, seed=1), LPS(3, seed=2)
     assert torch.equal(first.first.weight, again.first.weight)

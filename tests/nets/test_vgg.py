@@ -165,6 +165,13 @@ def test_options_change_no_weight_that_is_there_without_them(name):
     assert layers(other)["block4.skip"] == layers(other)["block4.layer2"]
 
 
+def test_skips_begin_with_the_same_weights_whatever_the_downsampling():
+    one, other = (cifar_net(name, width=0.25, seed=3, pool_skip=2).state_dict() for name in ("max_pool", "strided"))
+    shared = [key for key in one if "num_batches" not in key]
+    assert all(torch.equal(one[key], other[key]) for key in shared)
+    assert not torch.equal(one["block1.skip.conv.weight"][:, :, 0, 0], one["block1.layer2.conv.weight"][:, :, 0, 0])
+
+
 def test_the_permuted_pixels_of_a_net_are_others_in_each_block_and_for_each_seed():
     seeds = [
         cifar_net("permuted_pool", width=0.1, seed=seed).get_submodule(f"block{b}.down").seed

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pliant._checks import require
-from pliant.nets.initialisation import convolution
+from pliant.nets.initialisation import convolution, initialise, seeded
 from pliant.nets.phases import phases, take_phase
 
 
@@ -35,8 +35,9 @@ class LPS(nn.Module):
         require(hidden >= 1, f"hidden={hidden}: channels between the two convolutions, 1 or more")
         require(0 < temperature < float("inf"), f"temperature={temperature}: of a softmax, above 0 and finite")
         self.stride, self.temperature = stride, temperature
-        self.first = convolution(channels, hidden, 3, padding=1, seed=seed, padding_mode="circular")
-        self.second = convolution(hidden, 1, 3, padding=1, seed=seed, padding_mode="circular")
+        self.first = convolution(channels, hidden, 3, padding=1, padding_mode="circular")
+        self.second = convolution(hidden, 1, 3, padding=1, padding_mode="circular")
+        initialise([self.first, self.second], seeded(seed))  # one after the other: they share no numbers
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c hh ww"]:
         """The pixels of one grid for each image; in training mode a sum over the grids."""
@@ -50,5 +51,6 @@ class LPS(nn.Module):
         """How good each grid is, counted row by row; the higher the better."""
         grids = phases(images, self.stride)
         scored = self.second(F.relu(self.first(grids.flatten(0, 1))))
-        scores = scored.mean((1, 2, 3)).unflatten(0, grids.shape[:2])
-        return scores.to(torch.promote_types(scores.dtype, torch.float32))
+        # Grids score nearly alike: rounded to 16 bits they would often tie.
+        scored = scored.to(torch.promote_types(scored.dtype, torch.float32))
+        return scored.mean((1, 2, 3)).unflatten(0, grids.shape[:2])

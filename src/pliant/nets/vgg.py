@@ -46,7 +46,8 @@ def cifar_net(
     padding_mode: str = "zeros",
     pool_skip: int = 0,
 ) -> nn.Sequential:
-    """The net for 32x32 images: blocks of 2x32, 2x64, 2x128 and 2x256 layers. Images from 16x16 on fit.
+    """The net for 32x32 images: blocks of 2x32, 2x64, 2x128 and 2x256 layers. Images from 16x16 on fit, and with
+    `pool_skip` those that still hold one of its blocks after three halvings.
 
     downsampling: "subsample", "max_pool", "average_pool", "strided" or "strided_relu", the study's own, or another of
     `nets.DOWNSAMPLING`; one after each block. "aps" and "lps" need images whose sides 16 divides.
@@ -122,8 +123,11 @@ def _net(
         stages["flatten"] = nn.Flatten()
         stages["head"] = linear(in_channels, classes)
     net = nn.Sequential(stages)
-    # The weights that all nets share are drawn first, so that they are the same in all of them.
+    # The weights that all nets share are drawn first, so that they are the same in all of them; those of skips by
+    # themselves, so that they do not depend on the downsampling either.
     weighted = [(name, module) for name, module in net.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    weighted.sort(key=lambda named: (".skip." in named[0], ".down." in named[0]))
-    initialise([module for _, module in weighted], generator)
+    weighted.sort(key=lambda named: ".down." in named[0])
+    initialise([module for name, module in weighted if ".skip." not in name], generator)
+    skips = seeded(child(seed, len(blocks) + 1))
+    initialise([module for name, module in weighted if ".skip." in name], skips)
     return net
