@@ -108,6 +108,13 @@ def test_what_is_no_map_is_undefined(metric):
     assert np.isfinite(profile.estimate[:-1]).all()
 
 
+def test_channels_of_different_means_do_not_correlate_by_them():
+    numbers = torch.Generator().manual_seed(0)
+    first, second = torch.randn(2, 8, 5, 12, 12, generator=numbers) + 10 * torch.arange(5.0)[:, None, None]
+    found = correlations(first, second, torch.ones(8, 12, 12, dtype=torch.bool))
+    assert found.abs().max() < 0.15
+
+
 def test_constant_maps_have_no_correlation():
     class Flat(nn.Module):
         def forward(self, x):
@@ -142,12 +149,10 @@ def test_pixels_that_are_not_valid_do_not_matter():
     plain = correlations(a, b, valid)
     a[:, :, :2], b[:, :, :2] = 1e3, float("nan")
     torch.testing.assert_close(correlations(a, b, valid), plain)
-    assert plain.tolist() == pytest.approx(
-        [
-            float(np.corrcoef(x[:, 2:].ravel(), y[:, 2:].ravel())[0, 1])
-            for x, y in zip(a.numpy(), b.numpy(), strict=True)
-        ]
-    )
+    kept = (maps.numpy()[:, :, 2:] for maps in (a, b))
+    centred = (maps - maps.mean((2, 3), keepdims=True) for maps in kept)
+    expected = [float(np.corrcoef(x.ravel(), y.ravel())[0, 1]) for x, y in zip(*centred, strict=True)]
+    assert plain.tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

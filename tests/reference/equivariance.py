@@ -22,14 +22,17 @@ def resized(displacement: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def correlation(followed: np.ndarray, deformed: np.ndarray, displacement: np.ndarray) -> float:
-    """Pearson's coefficient of two maps (c, h, w) over the pixels that are read inside the map."""
+    """Pearson's coefficient of two maps (c, h, w) over the pixels that are read inside the map, channels centred."""
     channels, height, width = followed.shape
     first, second = [], []
-    for row in range(height):
-        for column in range(width):
-            x, y = column + displacement[0, row, column], row + displacement[1, row, column]
-            if 0 <= x <= width - 1 and 0 <= y <= height - 1:
-                for channel in range(channels):
-                    first.append(followed[channel, row, column])
-                    second.append(deformed[channel, row, column])
+    for channel in range(channels):
+        pair = []
+        for row in range(height):
+            for column in range(width):
+                x, y = column + displacement[0, row, column], row + displacement[1, row, column]
+                if 0 <= x <= width - 1 and 0 <= y <= height - 1:
+                    pair.append((followed[channel, row, column], deformed[channel, row, column]))
+        means = np.mean(pair, axis=0)
+        first += [a - means[0] for a, _ in pair]
+        second += [b - means[1] for _, b in pair]
     return float(np.corrcoef(first, second)[0, 1])

@@ -13,7 +13,10 @@ _AT_ONCE = 1 << 20  # numbers
 def noisy(
     clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"], first: int, seed: int, draw: int
 ) -> Float[Tensor, "n *d"]:
-    """x + eta of each image: eta isotropic Gaussian, |eta| = |deformed x - x|.
+    """x + eta of each image: eta isotropic Gaussian, |eta| = |deformed x - x|, as the model sees them.
+
+    So lengths are taken after any preprocessing, and the sum is rounded to the type of the images: small deformations
+    want more than 16 bits.
 
     Drawn by (seed, number of the image, draw), counted from `first`. Raises `InputError` for images of integers.
     """

@@ -86,18 +86,23 @@ class Block:
         """The activations are read as feature maps: (n, c, h, w)."""
         return self.clean.ndim == 4
 
-    def followed(self) -> Iterator[tuple[Real[Tensor, "m c h w"], Real[Tensor, "m c h w"], Bool[Tensor, "m h w"]]]:
-        """Some images at a time: their maps deformed as the images were; the maps of the deformed images; and where
-        the first were read inside the map.
-        """
-        if self._along is None:
-            raise InputError("this block holds no deformations: a metric that reads them must set `field = True`")
-        size = (self.clean.shape[2], self.clean.shape[3])
+    def followed(self) -> Iterator[tuple[Real[Tensor, "m c h w"], Real[Tensor, "m c h w"], slice]]:
+        """Some images at a time: their maps deformed as the images were, the maps of the deformed images, and which."""
+        along = self._deformations()
         numbers = _NUMBERS.get(self.clean.device.type, _NUMBERS_ELSEWHERE)
         step = max(1, numbers // max(1, self.clean[0].numel()))
         for start in range(0, len(self), step):
             part = slice(start, min(start + step, len(self)))
-            yield self._along.warp(self.clean[part], part), self.deformed[part], self._along.inside(size, part)
+            yield along.warp(self.clean[part], part), self.deformed[part], part
+
+    def inside(self, part: slice) -> Bool[Tensor, "m h w"]:
+        """Where the maps of the images in `part`, deformed as the images were, were read inside the map."""
+        return self._deformations().inside((self.clean.shape[2], self.clean.shape[3]), part)
+
+    def _deformations(self) -> Along:
+        if self._along is None:
+            raise InputError("this block holds no deformations: a metric that reads them must set `field = True`")
+        return self._along
 
     def shared(self, key: Hashable, make: Callable[[], Sample]) -> Sample:
         """What `make` gives, made once for all metrics that ask under the same key."""

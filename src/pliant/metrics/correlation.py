@@ -20,8 +20,10 @@ _ROUNDING = 2.0**-40
 class Correlation(Metric):
     """The mean over images of corr(t' r(x), r(t x)), t' the deformation t at the resolution of the feature map.
 
-    Pearson's coefficient over the numbers of all channels at valid pixels: those that t' reads inside the map. Maps
-    that are constant there have none. For activations (n, c, h, w) alone.
+    Pearson's coefficient over the numbers of all channels together at valid pixels, those that t' reads inside the
+    map, each channel less its own mean there: how the channels' means differ is the same for all images and no sign of
+    equivariance. The paper's own normalisation is not known to us in detail. Maps that are constant there have none,
+    and one such image leaves the layer undefined. For activations (n, c, h, w) alone; t' as of `Equivariance`.
     """
 
     quantity = "equivariance by correlation"
@@ -33,7 +35,7 @@ class Correlation(Metric):
         """See the class."""
         if not block.maps:
             return Reading(Sample(block.nothing(), "images", "mean"), fault=no_maps(block))
-        own = torch.cat([correlations(*some) for some in block.followed()])
+        own = torch.cat([correlations(moved, at, block.inside(part)) for moved, at, part in block.followed()])
         return Reading(Sample(own, "images", "mean"))
 
     def gap(self, block: Block) -> str:
@@ -44,12 +46,14 @@ class Correlation(Metric):
 def correlations(
     first: Real[Tensor, "n c h w"], second: Real[Tensor, "n c h w"], valid: Bool[Tensor, "n h w"]
 ) -> Float[Tensor, " n"]:
-    """Pearson's coefficient of each image over the numbers at valid pixels; NaN where one of the two is constant."""
+    """Pearson's coefficient of each image over the numbers at valid pixels, each channel less its own mean there; NaN
+    where one of the two is constant.
+    """
     inside = valid[:, None]
-    count = valid.sum((1, 2)) * first.shape[1]
+    count = valid.sum((1, 2))[:, None, None, None]
     a, b = (maps.double().masked_fill(~inside, 0) for maps in (first, second))
     squares = torch.stack([x.square().sum((1, 2, 3)) for x in (a, b)])
-    a, b = ((x - (x.sum((1, 2, 3)) / count)[:, None, None, None]).masked_fill(~inside, 0) for x in (a, b))
+    a, b = ((x - x.sum((2, 3), keepdim=True) / count).masked_fill(~inside, 0) for x in (a, b))
     spread = torch.stack([x.square().sum((1, 2, 3)) for x in (a, b)])
     product = (a * b).sum((1, 2, 3)) / spread.prod(0).sqrt()
     return product.clamp(-1, 1).where((spread > _ROUNDING * squares).all(0), torch.nan)

@@ -17,7 +17,11 @@ from pliant.metrics.metric import Metric, Reading
 class Equivariance(Metric):
     """The mean cosine distance d(r(t x), t' r(x)) over the median over pairs of images of d(r(x_i), r(x_j)).
 
-    t' is the deformation t at the resolution of the feature map. Beside the sensitivity, which has r(x) in place of
+    t' is the deformation t at the resolution of the feature map, as if the map covered the image evenly: displacements
+    shrink as the sides do. Of a layer without padding that is off by what it cuts from the border, and of a strided
+    one by half a pixel of the image at most. Beyond its border a map is read as `padding` says, as the images are
+    beyond theirs; where zeros mean something else to the map than to the image, as behind a normalisation or a bias,
+    "border" compares better. Beside the sensitivity, which has r(x) in place of
     t' r(x): a layer whose map moves along with the image has a large sensitivity and an equivariance error of 0. For
     activations (n, c, h, w) alone.
     """

@@ -81,11 +81,14 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
 def squared_gaps(first: Real[Tensor, "n *d"], second: Real[Tensor, "n *d"]) -> Float[Tensor, " n"]:
     """|b - a|^2 of each image, summed as in `geometry`; float64."""
     x, y = _rows(first), _rows(second)
-    gaps = x.new_zeros(len(x), dtype=torch.float64)
-    step = max(1, _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // max(1, len(x)))
+    n, width = x.shape
+    gaps = x.new_zeros(n, dtype=torch.float64)
+    step = max(1, _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // max(1, n))
+    scratch = torch.empty(n * min(step, width), dtype=torch.float32, device=x.device)
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-        for start in range(0, x.shape[1], step):
-            moved = y[:, start : start + step].float() - x[:, start : start + step].float()
+        for start in range(0, width, step):
+            xs, ys = x[:, start : start + step].float(), y[:, start : start + step].float()
+            moved = torch.sub(ys, xs, out=scratch[: xs.numel()].view(xs.shape))
             gaps += torch.linalg.vector_norm(moved, dim=1).double().square()
     return gaps
 
