@@ -42,15 +42,26 @@ def resample(
         read = _bilinear(images, places.movedim(1, -1), padding)
         exactly = copied(images.detach(), displacement.detach(), padding) if whole.any() else read.detach()
         return _Kept.apply(read, exactly, whole[:, None, None, None])
+    parts = _slices(images, together)
+    if len(parts) == 1:
+        return _read(images, _summed(moved, parts[0]), padding).contiguous()
     out = torch.empty_like(images, memory_format=torch.contiguous_format)
-    for part in _slices(images, together):
-        displacement, source = _summed(moved, part), images[part]
-        whole = _whole(displacement)
-        if not whole.all():
-            out[part] = _bilinear(source, _beside(_places(displacement, images, padding)), padding)
-        if whole.any():
-            out[part][whole] = copied(source[whole], displacement[whole], padding)
+    for part in parts:
+        out[part] = _read(images[part], _summed(moved, part), padding)
     return out
+
+
+def _read(
+    images: Shaped[Tensor, "n c h w"], displacement: Float[Tensor, "n 2 h w"], padding: Padding
+) -> Shaped[Tensor, "n c h w"]:
+    """What `resample` gives of a slice."""
+    whole = _whole(displacement)
+    if whole.all():
+        return copied(images, displacement, padding)
+    read = _bilinear(images, _beside(_places(displacement, images, padding)), padding)
+    if whole.any():
+        read[whole] = copied(images[whole], displacement[whole], padding)
+    return read
 
 
 def _kernels(device: torch.device) -> ModuleType | None:
