@@ -16,6 +16,14 @@ def test_a_plan_is_printed_and_can_be_read_back(capsys):
     assert {cell.task.kind for cell in plan.cells} == {"labels", "random_labels", "random_images", "shuffled_pixels"}
 
 
+def test_other_nets_take_the_places_of_the_five(capsys):
+    chosen = ["--figures", "2c", "--seeds", "1", "--downsampling", "max_pool, aps", "--downsampling", "blur_pool"]
+    assert cli.run(["plan", "ruderman2018", "--data", "digits", *chosen]) == 0
+    plan = Plan.from_json(json.loads(capsys.readouterr().out))
+    assert [cell.net.downsampling for cell in plan.cells] == ["max_pool", "aps", "blur_pool"]
+    assert plan.cells[0] in fake_study.plan(seeds=1, figures=("2c",)).cells
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -23,6 +31,10 @@ def test_a_plan_is_printed_and_can_be_read_back(capsys):
         (["ruderman2018", "--data", "digits", "--scale", "smal"], "unknown scale 'smal'. Did you mean 'small'?"),
         (["ruderman2018", "--data", "digits", "--figures", "2e"], "unknown figure '2e'. Did you mean"),
         (["ruderman2018", "--data", "digits", "--figures", "A1"], "the figures A1 need no nets"),
+        (
+            ["ruderman2018", "--data", "digits", "--downsampling", "max_pol"],
+            "unknown downsampling 'max_pol'. Did you mean 'max_pool'",
+        ),
         (["ruderman2018", "--data", "digts"], "unknown data set 'digts'. Did you mean 'digits'?"),
     ],
 )

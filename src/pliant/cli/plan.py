@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pliant._checks import unknown
 from pliant.paper.plans import FIGURES, SCALES, ruderman2018
+from pliant.plan import DOWNSAMPLING
 
 DATA = ("digits", "cifar10", "mnist")
 STUDIES = {"ruderman2018": ruderman2018}
@@ -18,6 +19,7 @@ def plan(
     figures: str | None = None,
     seeds: int | None = None,
     templates: str = "",
+    downsampling: tuple[str, ...] = DOWNSAMPLING,
 ) -> int:
     """Print the plan of a study as JSON; `pliant run` carries it out.
 
@@ -35,6 +37,9 @@ def plan(
         Seeds of each net, instead of the scale's own.
     templates
         The data set of the templates of Figure 3; the embedded digits if not given.
+    downsampling
+        The nets that are trained on real and random labels, with commas between them: the study's five, which its
+        claims need, and others beside them, as pliant demo names them.
     """
     if study not in STUDIES:
         raise unknown("study", study, STUDIES)
@@ -43,7 +48,8 @@ def plan(
     for name in {data, templates} - {""}:
         _check_data(name)
     chosen = FIGURES if figures is None else tuple(figures.split(","))
-    print(json.dumps(STUDIES[study](data, scale, chosen, seeds, templates).to_json(), indent=1))
+    nets = tuple(name.strip() for given in downsampling for name in given.split(","))
+    print(json.dumps(STUDIES[study](data, scale, chosen, seeds, templates, nets).to_json(), indent=1))
     return 0
 
 

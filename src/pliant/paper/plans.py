@@ -86,12 +86,18 @@ SCALES = {
 
 
 def ruderman2018(
-    data: str, scale: str = "small", figures: Sequence[str] = FIGURES, seeds: int | None = None, templates: str = ""
+    data: str,
+    scale: str = "small",
+    figures: Sequence[str] = FIGURES,
+    seeds: int | None = None,
+    templates: str = "",
+    downsampling: Sequence[str] = DOWNSAMPLING,
 ) -> Plan:
     """The plan of Ruderman et al. 2018 on a data set, for the figures named and the claims that they carry.
 
     data: a data set's name or folder; scale: "small", for two cores, or "paper"; seeds: instead of the scale's own;
-    templates: the data set whose images the templates of Figure 3 are, the embedded digits if not given.
+    templates: the data set whose images the templates of Figure 3 are, the embedded digits if not given;
+    downsampling: the nets trained on real and random labels; figures show what there is, the claims need the five.
     Figures 2b and 4a need nets trained on ImageNet: they take no cells. Raises `InputError` for unknown names.
     """
     if scale not in SCALES:
@@ -104,7 +110,7 @@ def ruderman2018(
     require(count >= 1, f"seeds={count}: at least 1")
     cells: dict[str, Cell] = {}
     for seed in range(count):
-        for cell in _cells(amount, data, templates or "digits", set(figures), seed):
+        for cell in _cells(amount, data, templates or "digits", set(figures), seed, downsampling):
             cells.setdefault(cell.name, cell)
     if not cells:
         raise InputError(
@@ -114,12 +120,14 @@ def ruderman2018(
     return Plan("ruderman2018", tuple(cells.values()), scale, threads=1)
 
 
-def _cells(scale: Scale, data: str, templates: str, figures: set[str], seed: int) -> Iterator[Cell]:
+def _cells(
+    scale: Scale, data: str, templates: str, figures: set[str], seed: int, nets: Sequence[str]
+) -> Iterator[Cell]:
     training = Training(epochs=scale.epochs)
     if figures & {"2a", "5a"}:
         yield from _untrained(scale, figures, seed)
     if figures & {"2c", "2d", "4b", "course"}:
-        for downsampling in DOWNSAMPLING:
+        for downsampling in nets:
             net = Net(downsampling, width=scale.width)
             cell = Cell(Task("labels", data, scale.limit), net, training, seed=seed)
             yield cell
@@ -128,7 +136,7 @@ def _cells(scale: Scale, data: str, templates: str, figures: set[str], seed: int
                     yield replace(change(cell), choice=name)
     memory = replace(training, epochs=scale.memory_epochs, weight_decay=0.0)
     if figures & {"4c", "5b"}:
-        for downsampling in DOWNSAMPLING:
+        for downsampling in nets:
             net = Net(downsampling, width=scale.width)
             random = Cell(Task("random_labels", data, scale.memorised), net, memory, seed=seed)
             yield random
