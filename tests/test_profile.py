@@ -86,3 +86,75 @@ def test_what_is_no_profile_is_refused(tmp_path):
     with pytest.raises(InputError) as error:
         Profile.load(tmp_path)
     assert str(error.value) == f"{tmp_path} has schema 2; this version of pliant reads 1: update pliant"
+
+
+def resampled(estimate, seed=0, layers=("input", "conv"), **changes):
+    """A profile with replicates that scatter about its estimates, the same way for one seed."""
+    scatter = np.random.default_rng(seed).normal(0, 0.05, (len(layers), 400))
+    estimate, count = np.array(estimate), len(layers)
+    undefined = {name: "constant" for name, value in zip(layers, estimate, strict=True) if np.isnan(value)}
+    return made_up(
+        layers=layers,
+        estimate=estimate,
+        low=estimate - 0.1,
+        high=estimate + 0.1,
+        distances=np.ones((count, 5)),
+        medians=np.ones((count, 2)),
+        replicates=estimate[:, None] + scatter,
+        undefined=undefined,
+        **changes,
+    )
+
+
+def test_a_profile_less_itself_is_nothing():
+    profile = resampled([0.1, 0.3])
+    found = profile.minus(profile)
+    assert found.layers == (("input", "input"), ("conv", "conv"))
+    for values in (found.estimate, found.low, found.high):
+        assert values.tolist() == [0.0, 0.0]
+
+
+def test_a_difference_is_paired_and_antisymmetric():
+    # The same scatter in both: of the difference nothing is left but what the replicates differ by.
+    one, other = resampled([0.1, 0.3]), resampled([0.2, 0.25], seed=0)
+    found, back = one.minus(other), other.minus(one)
+    np.testing.assert_allclose(found.estimate, [-0.1, 0.05])
+    np.testing.assert_allclose(found.low, found.estimate, atol=1e-12)
+    np.testing.assert_allclose(found.high, found.estimate, atol=1e-12)
+    np.testing.assert_allclose(found.low, -back.high)
+    # Unrelated scatter: quantiles of the differences of the replicates, by hand.
+    other = resampled([0.2, 0.25], seed=1)
+    found = one.minus(other)
+    apart = np.sort(one.replicates[1] - other.replicates[1])
+    np.testing.assert_allclose(found[1].low, np.quantile(apart, 0.025))
+    np.testing.assert_allclose(found[1].high, np.quantile(apart, 0.975))
+    assert found.to_pandas()["estimate"].tolist() == found.estimate.tolist()
+
+
+def test_layers_are_matched_by_place_or_by_name():
+    one = resampled([0.1, 0.3], layers=("input", "conv"))
+    assert one.minus(resampled([0.1, 0.2], layers=("input", "other"))).layers == (("input", "input"), ("conv", "other"))
+    longer = resampled([0.1, 0.2, 0.5], layers=("input", "blur", "conv"))
+    found = one.minus(longer)
+    assert found.layers == (("input", "input"), ("conv", "conv"))
+    np.testing.assert_allclose(found.estimate, [0.0, -0.2])
+
+
+def test_an_undefined_layer_has_no_difference():
+    found = resampled([0.1, 0.3]).minus(resampled([0.1, np.nan]))
+    assert np.isfinite(found.estimate).tolist() == [True, False]
+    assert np.isfinite(found.low).tolist() == [True, False]
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path):
+    one = resampled([0.1, 0.3], protocol={"seed": 0, "block": 8, "image_shape": [3, 32, 32]})
+    with pytest.raises(InputError) as error:
+        one.minus(resampled([0.1, 0.3], protocol={"seed": 1, "block": 8}))
+    assert str(error.value) == "profiles that differ in their seed are not comparable: measure both alike"
+    one.minus(resampled([0.1, 0.3], protocol={"seed": 0, "block": 8, "image_shape": [3, 64, 64]}))
+    loaded = Profile.load(one.save(tmp_path / "one"))
+    with pytest.raises(InputError) as error:
+        one.minus(loaded)
+    assert str(error.value) == (
+        "a difference needs the replicates of the bootstrap, and a loaded profile has none: measure both anew"
+    )

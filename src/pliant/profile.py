@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from pliant import records
 from pliant._checks import InputError, require, unknown
-from pliant.stats import Interval
+from pliant.stats import Interval, percentile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +41,8 @@ class Profile:
     protocol: all choices that a number depends on; profiles of different protocols are not comparable.
     provenance: versions, device, dtype, code version, time.
     quantity, scale: what is measured and what its values mean, in words.
+    replicates: (layers, replicates) of the bootstrap, NaN where undefined; what `minus` needs. None of a profile that
+        was loaded: they are not saved.
     """
 
     layers: tuple[str, ...]
@@ -57,6 +59,7 @@ class Profile:
     provenance: dict[str, Any]
     quantity: str = _WORDS["quantity"]
     scale: str = _WORDS["scale"]
+    replicates: Float[np.ndarray, "layers replicates"] | None = None
 
     @property
     def images(self) -> int:
@@ -69,6 +72,33 @@ class Profile:
             raise unknown("layer", layer, self.layers)
         i = self.layers.index(layer)
         return Interval(float(self.estimate[i]), float(self.low[i]), float(self.high[i]), self.level, self.images)
+
+    def minus(self, other: "Profile") -> "Difference":
+        """By how much the layers of this profile lie above those of another model, measured alike on the same images.
+
+        The interval is the paired bootstrap's: both models meet the same replicates of the images. Layers are matched
+        by their place where both models have as many, else by their names. Raises `InputError` for profiles of
+        different protocols (the size of the images apart) and without replicates.
+        """
+        ours, others = _choices(self), _choices(other)
+        apart = sorted(name for name in ours | others if ours.get(name) != others.get(name))
+        require(not apart, f"profiles that differ in their {', '.join(apart)} are not comparable: measure both alike")
+        if self.replicates is None or other.replicates is None or not self.replicates.size:
+            raise InputError(
+                "a difference needs the replicates of the bootstrap, and a loaded profile has none: measure both anew"
+            )
+        matched = _matched(self.layers, other.layers)
+        mine, theirs = (list(places) for places in zip(*matched, strict=True))
+        replicates = self.replicates[mine] - other.replicates[theirs]
+        ends = np.array([percentile(row, self.level) for row in replicates]).reshape(-1, 2)
+        return Difference(
+            layers=tuple((self.layers[i], other.layers[j]) for i, j in matched),
+            estimate=self.estimate[mine] - other.estimate[theirs],
+            low=ends[:, 0],
+            high=ends[:, 1],
+            level=self.level,
+            images=self.images,
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a layer: layer_index, layer, metric, estimate, low, high, n."""
@@ -155,6 +185,43 @@ class Profile:
             **{name: np.array(payload[name], dtype=np.float64) for name in _ARRAYS},
             **{name: payload.get(name, default) for name, default in _WORDS.items()},
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """By how much the layers of one model's profile lie above those of another's; see `Profile.minus`.
+
+    layers: (name in the one, name in the other). estimate, low, high: (layers,), NaN where either is undefined.
+    """
+
+    layers: tuple[tuple[str, str], ...]
+    estimate: Float[np.ndarray, " layers"]
+    low: Float[np.ndarray, " layers"]
+    high: Float[np.ndarray, " layers"]
+    level: float
+    images: int
+
+    def __getitem__(self, place: int) -> Interval:
+        """The difference at the layers of that place."""
+        ends = (float(values[place]) for values in (self.estimate, self.low, self.high))
+        return Interval(*ends, self.level, self.images)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a pair of layers: layer, other_layer, estimate, low, high, n."""
+        names = {"layer": [name for name, _ in self.layers], "other_layer": [name for _, name in self.layers]}
+        return pd.DataFrame({**names, "estimate": self.estimate, "low": self.low, "high": self.high, "n": self.images})
+
+
+def _choices(profile: Profile) -> dict[str, Any]:
+    """What two profiles must share to be compared: models may want images of different sizes."""
+    return {name: value for name, value in profile.protocol.items() if name != "image_shape"}
+
+
+def _matched(mine: tuple[str, ...], theirs: tuple[str, ...]) -> list[tuple[int, int]]:
+    """The places of layers that belong together; the input always does."""
+    if len(mine) == len(theirs):
+        return [(i, i) for i in range(len(mine))]
+    return [(i, theirs.index(name)) for i, name in enumerate(mine) if name in theirs]
 
 
 def _long(values: Float[np.ndarray, "layers items"], item: str) -> pd.DataFrame:

@@ -225,6 +225,7 @@ def _profile(
         provenance=provenance,
         quantity=METRICS[metric].quantity,
         scale=METRICS[metric].scale,
+        replicates=np.stack([tally.replicates for tally in tallies.values()]),
     )
 
 

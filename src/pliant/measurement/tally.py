@@ -56,8 +56,12 @@ class Tally:
         if self.undefined:
             return nan, nan, nan
         estimate = self._own.value if self._unitless else self._own.value / self._unit.value
-        if not self._replicates:
-            return estimate, nan, nan
+        return estimate, *(percentile(self.replicates, level) if self._replicates else (nan, nan))
+
+    @property
+    def replicates(self) -> np.ndarray:
+        """The estimate of each replicate of the bootstrap; NaN where undefined."""
+        if self.undefined:
+            return np.full(self._replicates, nan)
         with np.errstate(invalid="ignore", divide="ignore"):
-            replicates = self._own.replicates if self._unitless else self._own.replicates / self._unit.replicates
-        return estimate, *percentile(replicates, level)
+            return self._own.replicates if self._unitless else self._own.replicates / self._unit.replicates

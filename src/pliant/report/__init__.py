@@ -4,7 +4,20 @@ Nothing here measures: pages and figures read the records and the profiles that 
 """
 
 from pliant.report.findings import headline, table
-from pliant.report.pages import comparison, single, study, study_summary
+from pliant.report.pages import comparison, models, single, study, study_summary
+from pliant.report.sides import Fact, Side, Sides
 from pliant.report.standalone import figures
 
-__all__ = ["comparison", "figures", "headline", "single", "study", "study_summary", "table"]
+__all__ = [
+    "Fact",
+    "Side",
+    "Sides",
+    "comparison",
+    "figures",
+    "headline",
+    "models",
+    "single",
+    "study",
+    "study_summary",
+    "table",
+]

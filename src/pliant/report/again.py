@@ -2,6 +2,7 @@
 
 import pprint
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from pliant.plan import Measuring, Study, Training
 from pliant.profile import Profile
 from pliant.report import wording
 from pliant.report.nets import MOMENTS, Comparison
+from pliant.report.sides import Side
 
 Facts = list[tuple[str, str]]
 
@@ -68,6 +70,17 @@ def of_profile(profile: Profile) -> Facts:
     return [*_protocol([profile]), *_machine({"": profile.provenance}, {"": profile})]
 
 
+def of_sides(sides: Sequence[Side]) -> Facts:
+    """Sources, protocol, machine and versions of models side by side; where they differ, each with its own."""
+    profiles = {side.title: side.profile for side in sides}
+    made = {title: profile.provenance for title, profile in profiles.items()}
+    return [
+        *((side.title, side.source) for side in sides),
+        *_protocol(list(profiles.values())),
+        *_machine(made, profiles),
+    ]
+
+
 def _protocol(profiles: list[Profile]) -> Facts:
     """How the profiles were measured. One run measures all alike, but for batch norm."""
     first = profiles[0].protocol
@@ -75,7 +88,7 @@ def _protocol(profiles: list[Profile]) -> Facts:
     moved = profiles[0].provenance.get("displacement", {})
     pixels = f"; rms {moved['rms']:.2f} px, largest {moved['largest']:.2f} px" if moved else ""
     outside = f"outside the image: {first['padding']}"
-    shape = "x".join(map(str, first.get("image_shape", ())))
+    shape = " and ".join(dict.fromkeys("x".join(map(str, p.protocol.get("image_shape", ()))) for p in profiles))
     return [
         (
             "Deformation",

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pliant.profile import Profile
 from pliant.report.nets import MOMENTS, Comparison
+from pliant.report.sides import Sides
 from pliant.report.wording import defined
 from pliant.stats import Interval
 
@@ -83,4 +84,31 @@ def csv(rows: list[Row]) -> str:
             for row in rows
         ]
     )
+    return _uri(table)
+
+
+def csv_of_sides(sides: Sides) -> str:
+    """One row for each layer and model, unrounded, with the difference from the first model, as a data URI to save."""
+    table = pd.DataFrame(
+        [
+            {
+                "layer_index": index,
+                "layer": line.names[place],
+                "model": side.title,
+                **_ends("", line.values[place]),
+                **_ends("difference_", line.differences[place - 1] if place else None),
+                "n": side.profile.images,
+            }
+            for index, line in enumerate(sides.lines)
+            for place, side in enumerate(sides.all)
+        ]
+    )
+    return _uri(table)
+
+
+def _ends(prefix: str, found: Interval | None) -> dict[str, float | None]:
+    return {f"{prefix}{end}": None if found is None else getattr(found, end) for end in ("estimate", "low", "high")}
+
+
+def _uri(table: pd.DataFrame) -> str:
     return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(table.to_csv(index=False).encode()).decode()}"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pliant import records
 from pliant.paper.results import Results
@@ -12,26 +12,14 @@ from pliant.profile import Profile
 from pliant.report import again, numbers, palette, wording
 from pliant.report.findings import headline_of, last, smoothing
 from pliant.report.gallery import read_gallery
+from pliant.report.left_out import LeftOut
 from pliant.report.nets import AFTER, BEFORE, UNTOUCHED, Comparison
+from pliant.report.sheet import Shown
+from pliant.report.sides import Side, Sides
 
 NAME = "report.html"
 _PANELS = {UNTOUCHED: "Before training, batch norm untouched", BEFORE: "Before training, batch norm calibrated"}
 _PANELS[AFTER] = "After training"
-
-
-@runtime_checkable
-class LeftOut(Protocol):
-    """An image that was not measured, and why."""
-
-    @property
-    def file(self) -> str:
-        """Its file."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why it was left out."""
-        ...
 
 
 def comparison(folder: Path | str) -> Path:
@@ -58,7 +46,7 @@ def comparison(folder: Path | str) -> Path:
         headline=headline_of(run),
         measuring=run.study.measuring,
         measured=max(profile.images for net in run.nets for profile in net.profiles.values()),
-        switches=_switches(run),
+        switches=_switches(run.nets),
         panels=panels,
         moments=[(moment, _PANELS[moment]) for moment in run.moments],
         last=last,
@@ -110,6 +98,38 @@ def single(
     )
 
 
+def models(sides: Sequence[Side], out: Path | str, *, command: str = "") -> Path:
+    """Write the page of several models side by side, out/report.html; returns its path. `command` makes it again.
+
+    Raises `InputError` for fewer than two models, profiles that are not comparable, and a folder that cannot be
+    written.
+    """
+    from pliant.report import side_charts
+    from pliant.report.sheet import Look
+
+    found = Sides(sides)
+    profile = found.first.profile
+    return _write(
+        Path(out) / NAME,
+        "models.html.jinja",
+        {"curves": side_charts.curves(found, Look()), "differences": side_charts.differences(found, Look(height=220))},
+        sides=found,
+        profile=profile,
+        command=command,
+        switches=_switches(found.all),
+        deformation=wording.deformation(profile.protocol),
+        is_sensitivity=wording.is_sensitivity(profile),
+        heading=wording.capitalised(profile.quantity),
+        csv=numbers.csv_of_sides(found),
+        pairs=again.of_sides(found.all),
+        skipped=[one for side in found.all for one in side.skipped],
+        protocol=json.dumps(
+            {side.title: {"protocol": side.profile.protocol, "provenance": side.profile.provenance} for side in sides},
+            indent=2,
+        ),
+    )
+
+
 def study(folder: Path | str) -> Path:
     """Write the page of a study's run, folder/report.html, claims.json and the folder of figures; returns its path.
 
@@ -130,9 +150,9 @@ def study_summary(folder: Path | str, out: Path | str) -> list[Path]:
     return verdicts.summary(Results.read(folder), out)
 
 
-def _switches(run: Comparison) -> list[dict[str, str]]:
-    kinds = [net.kind for net in run.nets]
-    looks = zip(run.nets, palette.colours(kinds), palette.marks(kinds), strict=True)
+def _switches(nets: Sequence[Shown]) -> list[dict[str, str]]:
+    kinds = [net.kind for net in nets]
+    looks = zip(nets, palette.colours(kinds), palette.marks(kinds), strict=True)
     return [{"title": net.title, "colour": colour, "mark": mark} for net, colour, mark in looks]
 
 

@@ -3,16 +3,30 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pliant.report import palette
-from pliant.report.nets import Net
 
 if TYPE_CHECKING:
     import altair as alt
 
 SHOWN = "shown"
 """The parameter of every chart of a run that holds the titles of the nets to draw; the page's switches set it."""
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """A net with a line of its own: the title it is shown under, and the kind that decides its colour and mark."""
+
+    @property
+    def title(self) -> str:
+        """Unique within the chart."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """A downsampling, or anything else."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Look:
 class Sheet:
     """What the layers of one chart are drawn with."""
 
-    nets: Sequence[Net]
+    nets: Sequence[Shown]
     look: Look
 
     def base(self) -> "alt.Chart":

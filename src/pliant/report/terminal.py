@@ -1,15 +1,19 @@
 """A profile in the terminal: one line a layer, and where sensitivity rises most."""
 
+from collections.abc import Sequence
 from math import isfinite
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from pliant.profile import Profile
 from pliant.report import wording
+from pliant.report.sides import Fact, Side, Sides, signed
 from pliant.report.wording import rises_most
+from pliant.stats import Interval
 
-__all__ = ["rises_most", "show"]
+__all__ = ["rises_most", "show", "show_sides"]
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NARROWEST = 60
@@ -41,6 +45,42 @@ def show(profile: Profile, console: Console) -> None:
     if any(not isfinite(profile[name].low) for name in profile.layers if name not in profile.undefined):
         console.print("No intervals: with fewer than 5 images resampling says nothing of others.")
     console.print(Text(wording.rise(profile), "bold"), highlight=False)
+
+
+def show_sides(sides: Sequence[Side], console: Console) -> None:
+    """Print models side by side: every layer with its differences from the first model, what else is known, and where
+    they are furthest apart. A difference whose interval does not reach 0 is bold.
+    """
+    found = Sides(sides)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("layer", overflow="fold")
+    for title in [*(side.title for side in found.all), *(f"{side.title}, less" for side in found.others)]:
+        table.add_column(Text(title), justify="right", overflow="fold")
+    for line in found.lines:
+        values = [Text("undefined" if value is None else f"{value.estimate:.3f}") for value in line.values]
+        table.add_row(Text(line.name), *values, *map(_difference, line.differences))
+    for name, facts in found.facts:
+        values = [
+            Text("" if fact is None else fact if isinstance(fact, str) else f"{fact.estimate:.3f}") for fact in facts
+        ]
+        table.add_row(Text(name), *values)
+    console.print(table, highlight=False)
+    profile = found.first.profile
+    console.print(Text(_how(profile), "dim"), highlight=False)
+    for sentence in found.sentences():
+        console.print(Text(sentence, "bold"), highlight=False)
+
+
+def _fact(value: Fact | None) -> Text:
+    if value is None or isinstance(value, str):
+        return Text(value or "")
+    return Text(f"{value.estimate:.3f}")
+
+
+def _difference(value: Interval | None) -> Text:
+    if value is None:
+        return Text("")
+    return Text(signed(value), "bold" if value.low * value.high > 0 else "")
 
 
 def bar(value: float, highest: float, width: int) -> str:
