@@ -10,27 +10,23 @@ import torch
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from pliant import records, report, zoo
 from pliant._checks import InputError, require, unknown
 from pliant.capture import INPUT, has_batch_norm, kept, select, trace
+from pliant.cli import changed
 from pliant.cli.family import member
-from pliant.data import ImageFolder, Skipped, photographs
-from pliant.data.embedded_photographs import SOURCE
+from pliant.cli.sample import Sample, device_called
 from pliant.measurement import measure as measure_model
 from pliant.metrics import METRICS
 from pliant.profile import Profile
 from pliant.report import terminal
 
-PHOTOGRAPHS = 64
-CALIBRATION = 512
-
 
 def measure(
     model: str,
     *,
-    images: Path | None = None,
+    images: str | None = None,
     layers: str = "blocks",
     metric: str = "cosine",
     weights: Path | None = None,
@@ -62,10 +58,12 @@ def measure(
     Parameters
     ----------
     model
-        A timm model (resnet50.a1_in1k, timm/resnet50.a1_in1k), torchvision:resnet50/IMAGENET1K_V2, or
-        path/to/file.py:factory; the file is run.
+        A timm model (resnet50.a1_in1k, timm/resnet50.a1_in1k), torchvision:resnet50/IMAGENET1K_V2,
+        path/to/file.py:factory (the file is run), or a net's folder in a run of pliant demo; with +antialias or
+        +adaptive-sampling behind it the same with its downsampling replaced, its weights as they are.
     images
-        A folder of images, read recursively. Without it: crops of two embedded photographs, for a first look.
+        A folder of images, read recursively; or a data set (cifar10, mnist, digits, a folder of parquet files), of
+        which the test images are taken. Without it: crops of two embedded photographs, for a first look.
     layers
         blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them.
     metric
@@ -87,7 +85,7 @@ def measure(
     batch_norm
         "as_is"; for untrained models also "untouched" (mean 0, variance 1) or "calibrated" (on other images).
     limit
-        Measure this many images, evenly spaced over the folder; 0 for all.
+        Measure this many images, evenly spaced over the folder or the first ones of a data set; 0 for all.
     block
         Images whose pairs share a median; as many and their deformed copies go through the model at once.
     seed
@@ -131,12 +129,12 @@ def measure(
     if out is not None:
         records.check_writable(out)
     console = Console()
-    loaded = zoo.load(model, pretrained=not untrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
+    loaded = changed.load(model, pretrained=not untrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
     chosen = layers.split(",") if "," in layers else layers
     if at is not None:
         _check_at(loaded, chosen, at)
-    sample = _Sample(loaded, images, limit, on_bad_image, batch_norm)
-    place = _device(device)
+    sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
+    place = device_called(device)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=sample.count)
         profile = measure_model(
@@ -176,49 +174,6 @@ def measure(
     return 0 if fail_above is None else _gate(profile, fail_above, at, console)
 
 
-class _Sample:
-    """The images of a measurement: a folder's, or crops of the embedded photographs."""
-
-    def __init__(self, loaded: zoo.Loaded, folder: Path | None, limit: int, on_bad_image: str, batch_norm: str) -> None:
-        self.batches: Tensor | ImageFolder
-        self._wants_calibration = batch_norm == "calibrated"
-        self._left_out: tuple[Skipped, ...] = ()
-        if folder is None:
-            require(
-                loaded.channels == 3 and loaded.size[0] == loaded.size[1],
-                f"{loaded.name} takes {loaded.channels} channels of {loaded.size[0]}x{loaded.size[1]}; the embedded "
-                "photographs are square and in colour: give a folder with --images",
-            )
-            count = min(limit or PHOTOGRAPHS, PHOTOGRAPHS)
-            crops = photographs(loaded.size[0], count + (CALIBRATION if self._wants_calibration else 0))
-            self._rest = crops[count:].float() / 255
-            self.batches, self.count = crops[:count].float() / 255, count
-        else:
-            self.batches = ImageFolder(folder, loaded.resize_and_crop, limit or None, on_bad_image)
-            self.count = len(self.batches.chosen)
-
-    def calibration(self) -> Tensor | None:
-        """Other images, to calibrate batch norm with; None if nobody asked."""
-        if not self._wants_calibration:
-            return None
-        if isinstance(self.batches, Tensor):
-            return self._rest
-        others = self.batches.others(CALIBRATION)
-        images = torch.cat(list(others))
-        self._left_out = others.skipped
-        return images
-
-    def source(self) -> str:
-        """Where the images come from; complete after they were measured."""
-        if isinstance(self.batches, Tensor):
-            return f"{self.count} c{SOURCE[1:]}"
-        return f"{len(self.batches.files)} of {self.batches.folder}."
-
-    def skipped(self) -> tuple[Skipped, ...]:
-        """The images left out."""
-        return () if isinstance(self.batches, Tensor) else (*self.batches.skipped, *self._left_out)
-
-
 def _gate(profile: Profile, limit: float, at: str | None, console: Console) -> int:
     """1 if the interval of the layer, or of any layer, lies above the limit; refuses to pass what it cannot judge."""
     names = [at] if at is not None else list(profile.layers[1:])
@@ -253,14 +208,3 @@ def _check_at(loaded: zoo.Loaded, layers: str | list[str], at: str) -> None:
     measured = [call.name for call in select(loaded.model, calls, layers)]
     if at not in measured:
         raise unknown("layer", at, measured, "--at takes one of those that --layers chooses.")
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r} is not to be had here: {str(error).splitlines()[0]}") from None
-    return device

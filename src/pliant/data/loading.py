@@ -13,6 +13,11 @@ NAMES = {
 }
 
 
+def names_dataset(name: str) -> bool:
+    """Whether the name is that of a data set, or of a folder of parquet files."""
+    return name in NAMES or bool(parquet.files(Path(name).expanduser()))
+
+
 def load(name: str, seed: int = 0, size: int = 32) -> Dataset:
     """The data set of that name ("digits", "cifar10", "mnist") or in that folder, in memory.
 

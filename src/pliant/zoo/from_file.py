@@ -16,7 +16,7 @@ from torch import nn
 from pliant._checks import InputError, require, unknown
 from pliant.zoo.initialisation import seeded
 from pliant.zoo.loaded import Loaded, Request
-from pliant.zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, RESIZE, Normalise, ResizeAndCrop, described
+from pliant.zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, RESIZE, Normalise, resized_and_cropped
 from pliant.zoo.weights import load_into
 
 SIZE = 224
@@ -52,7 +52,7 @@ def build(name: str, request: Request) -> Loaded:
         model=model.eval(),
         name=name,
         source=f"The model that {match['function']}() in {path} makes{origin}. Preprocessing: as given{assumed}.",
-        resize_and_crop=_geometry(size, len(mean)),
+        resize_and_crop=resized_and_cropped((size, size), len(mean), RESIZE),
         normalise=Normalise(mean, std),
         size=(size, size),
         channels=len(mean),
@@ -100,14 +100,6 @@ def _importable(path: Path) -> Iterator[ModuleType]:
 
 def _is_own(value: object, module: ModuleType) -> bool:
     return (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module.__name__
-
-
-def _geometry(size: int, channels: int) -> ResizeAndCrop:
-    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILToTensor, Resize  # slow to import
-
-    resized = round(size / RESIZE)
-    geometry = Compose([Resize(resized, InterpolationMode.BILINEAR, antialias=True), CenterCrop(size), PILToTensor()])
-    return ResizeAndCrop(geometry, channels, described(resized, (size, size), "bilinear"))
 
 
 def _told(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from pliant._checks import require
-from pliant.zoo.preprocessing import Normalise, ResizeAndCrop
+from pliant.zoo.preprocessing import Normalise, ResizeAndCrop, Standardise
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Loaded:
     name: str
     source: str
     resize_and_crop: ResizeAndCrop
-    normalise: Normalise
+    normalise: Normalise | Standardise
     size: tuple[int, int]
     channels: int
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
@@ -39,6 +40,24 @@ class Normalise:
 
 
 @dataclass(frozen=True)
+class Standardise:
+    """Each image less its mean, over its standard deviation (divisor c h w), over all channels and pixels together.
+
+    A constant image becomes zeros.
+    """
+
+    description = "each image less its mean, over its standard deviation"
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The model's input."""
+        centred = images - images.mean((1, 2, 3), keepdim=True)
+        deviation = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
+        # Told by the extremes, since a rounded mean leaves a constant image a little deviation to be blown up.
+        constant = images.amax((1, 2, 3), keepdim=True) == images.amin((1, 2, 3), keepdim=True)
+        return torch.where(constant, torch.zeros_like(centred), centred / deviation)
+
+
+@dataclass(frozen=True)
 class ResizeAndCrop:
     """From a photograph to a tensor (c, h, w) in [0, 1], float32.
 
@@ -58,6 +77,15 @@ class ResizeAndCrop:
     def __call__(self, image: Image.Image) -> Float[Tensor, "c h w"]:
         """The image resized and cropped."""
         return self.geometry(image.convert("L" if self.channels == 1 else "RGB")).float() / 255
+
+
+def resized_and_cropped(size: tuple[int, int], channels: int, share: float = 1.0) -> ResizeAndCrop:
+    """Bilinear, to images of `size` (h, w) that are this share of the resized image's shorter side."""
+    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILToTensor, Resize  # slow to import
+
+    resized = round(max(size) / share)
+    geometry = Compose([Resize(resized, InterpolationMode.BILINEAR, antialias=True), CenterCrop(size), PILToTensor()])
+    return ResizeAndCrop(geometry, channels, described(resized, size, "bilinear"))
 
 
 def described(resized: int | str, cropped: tuple[int, int], interpolation: str) -> str:
