@@ -2,7 +2,8 @@
 
 from pliant.stats.bootstrap import PairBootstrap, percentile
 from pliant.stats.interval import Interval
+from pliant.stats.mean_bootstrap import MeanBootstrap
 from pliant.stats.proportion import proportion
 from pliant.stats.student import equivalent, student
 
-__all__ = ["Interval", "PairBootstrap", "equivalent", "percentile", "proportion", "student"]
+__all__ = ["Interval", "MeanBootstrap", "PairBootstrap", "equivalent", "percentile", "proportion", "student"]
