@@ -37,6 +37,9 @@ def build():
         conv=nn.Conv2d(3, 4, 3, stride=2), norm=nn.BatchNorm2d(4), relu=nn.ReLU(inplace=True), pool=nn.MaxPool2d(2),
     ))
 
+def classifier():
+    return nn.Sequential(*build(), nn.Flatten(), nn.Linear(196, 8), nn.Linear(8, 5))
+
 def odd():
     return nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), branches=Branches()))
 """
@@ -266,7 +269,8 @@ def test_no_command_and_an_unknown_one(capsys):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_is_named_in_the_terminal_and_in_the_report(here, metric, capsys):
-    assert measure("--metric", metric.replace("_", "-"), "--out", "result", "--layers", "all") == 0
+    arguments = ("--metric", metric.replace("_", "-"), "--out", "result", "--layers", "all")
+    assert measure(*arguments, model="net.py:classifier") == 0
     printed = " ".join(capsys.readouterr().out.split())
     quantity = METRICS[metric].quantity
     assert METRICS[metric].scale in printed
@@ -294,5 +298,5 @@ def test_the_gate_of_another_metric(here, capsys):
 
 def test_an_unknown_metric(here, capsys):
     assert bad(capsys, "--metric", "cosin") == (
-        "pliant: unknown metric 'cosin'. Did you mean 'cosine' or 'correlation'?"
+        "pliant: unknown metric 'cosin'. Did you mean 'cosine', 'consistency' or 'correlation'?"
     )

@@ -359,7 +359,7 @@ class Wandering(nn.Module):
             small_net(),
             pictures(4),
             {"metric": "cosin"},
-            "unknown metric 'cosin'. Did you mean 'cosine' or 'correlation'?",
+            "unknown metric 'cosin'. Did you mean 'cosine', 'consistency' or 'correlation'?",
         ),
         (small_net(), pictures(4), {"block": 1}, "block=1: a block needs at least 2 images"),
         (small_net(), pictures(4), {"level": 1.0}, "replicates=1000, level=1.0: no such interval"),

@@ -15,6 +15,7 @@ from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Field, Padding, ThinPlate, warp
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import consecutive, give_back
+from pliant.measurement.feeding import home
 from pliant.measurement.noise import noisy
 from pliant.measurement.pool import Parts
 from pliant.measurement.tally import Tally
@@ -53,7 +54,7 @@ def measure(
         dotted name (raw module output), or a list of names. Layer 0 is always the input.
     metric: a name in `pliant.metrics.METRICS`. "cosine" or "euclidean", the distance of the sensitivity;
         "relative_stability", "deformation_stability", "noise_stability", each also with "_median" behind it;
-        "equivariance"; "correlation".
+        "equivariance"; "correlation"; "consistency", of logits, so with layers="output".
     padding: what stands outside an image: "zeros", "border" or "reflection".
     batch_norm: "as_is"; "untouched", mean 0 and variance 1; or "calibrated", the statistics of `calibration`.
     calibration: images (m, c, h, w) other than those measured, 512 by convention, fed in one forward pass.
@@ -119,7 +120,7 @@ def measure_each(
     require(block >= 2, f"block={block}: a block needs at least 2 images")
     require(replicates >= 0 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
-    device, dtype = _home(model)
+    device, dtype = home(model)
 
     def feed(batch: Tensor) -> Tensor:
         batch = batch if preprocess is None else preprocess(batch)
@@ -261,14 +262,6 @@ def _hear(
     with capture(model, heard, set(waiting)):
         model(fed)
     require(not waiting, f"layers {sorted(waiting)} did not run on every block: the model's path depends on its input")
-
-
-def _home(model: nn.Module) -> tuple[torch.device | None, torch.dtype | None]:
-    """Device and floating dtype of the model's parameters; None for a model without any."""
-    for parameter in model.parameters():
-        if parameter.is_floating_point():
-            return parameter.device, parameter.dtype
-    return None, None
 
 
 def _folding(field: Field, offset: int) -> str:

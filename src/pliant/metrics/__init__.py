@@ -1,6 +1,7 @@
 """Measures of activations and of filters: tensors in, numbers out."""
 
 from pliant.metrics.block import Along, Block, Sample
+from pliant.metrics.consistency import Consistency
 from pliant.metrics.correlation import Correlation
 from pliant.metrics.cosine import Cosine
 from pliant.metrics.distance import Distance
@@ -23,6 +24,7 @@ METRICS: dict[str, Metric] = {
     "noise_stability_median": NoiseStability("median"),
     "equivariance": Equivariance(),
     "correlation": Correlation(),
+    "consistency": Consistency(),
 }
 """Every metric of `measure` by its name."""
 
@@ -30,6 +32,7 @@ __all__ = [
     "METRICS",
     "Along",
     "Block",
+    "Consistency",
     "Correlation",
     "Cosine",
     "DeformationStability",
