@@ -15,8 +15,8 @@ if not torch.cuda.is_available():
 
 # What works on records alone calls small functions very often: checking them, too, takes half of the tests' time.
 # `PLIANT_CHECKED=pliant` checks everything.
-CHECKED = ["capture", "data", "deform", "draws", "measurement", "metrics", "nets", "profile", "stats", "surgery"]
-CHECKED += ["training", "transforms", "zoo"]
+CHECKED = ["capture", "data", "deform", "draws", "measurement", "metrics", "nets", "outcomes", "profile", "stats"]
+CHECKED += ["surgery", "training", "transforms", "zoo"]
 PACKAGES = os.environ.get("PLIANT_CHECKED", " ".join(f"pliant.{name}" for name in CHECKED)).split()
 jaxtyping.install_import_hook(PACKAGES, "typechecker.checked")
 

@@ -18,7 +18,7 @@ def modules_after(statement):
     "statement",
     [
         "import pliant",
-        "import pliant.plan, pliant.records, pliant.stats, pliant.profile, pliant.report",
+        "import pliant.plan, pliant.records, pliant.stats, pliant.profile, pliant.outcomes, pliant.report",
         "import pliant; pliant.Profile; pliant.Interval; pliant.InputError",
         "import pliant.cli, contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()): pliant.cli.run(['--help'])",
     ],

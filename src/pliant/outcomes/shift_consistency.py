@@ -1,0 +1,34 @@
+"""`ShiftConsistency`: how often two shifts of an image get the same top-1."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pliant.stats import Interval
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftConsistency:
+    """The probability that two random shifts of an image get the same top-1 (Zhang 2019, arXiv:1904.11486).
+
+    interval: the mean over images with its bootstrap interval over images; NaN ends for fewer than 5 images.
+    agreement: (images,) the share of each image's pairs of shifts that agree, the raw samples.
+    protocol: all choices that the number depends on: "shifts" ("circular" or "cropped"), "largest" (how many shifts
+        there are down and to the right, pixels), "crop", "pairs", "seed" and more.
+    provenance: versions, device, dtype, code version, time.
+    """
+
+    interval: Interval
+    agreement: Float[np.ndarray, " images"]
+    protocol: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def __str__(self) -> str:
+        down, right = (f"0 to {largest - 1}" for largest in self.protocol["largest"])
+        reach = f"{down} pixels along both axes" if down == right else f"{down} pixels down and {right} to the right"
+        crop, pairs = self.protocol["crop"], self.protocol["pairs"]
+        shifts = "circular shifts" if crop is None else f"crops of {crop} pixels a side, shifts"
+        per_image = "1 pair" if pairs == 1 else f"{pairs} pairs"
+        return f"{self.interval}; {shifts} of {reach}, {per_image} an image, seed {self.protocol['seed']}"
