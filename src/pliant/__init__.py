@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pliant._checks import InputError
     from pliant.deform import *  # noqa: F403 - every family
     from pliant.deform import Deformation, Field, ThinPlate, warp
-    from pliant.measurement import measure, measure_each
+    from pliant.measurement import measure, measure_each, shift_consistency
     from pliant.metrics import smoothness_penalty
     from pliant.nets import smooth_filters
     from pliant.profile import Profile
@@ -36,6 +36,7 @@ _HOMES = {
     "antialias": "pliant.surgery",
     "measure": "pliant.measurement",
     "measure_each": "pliant.measurement",
+    "shift_consistency": "pliant.measurement",
     "smooth_filters": "pliant.nets",
     "smoothness_penalty": "pliant.metrics",
     "warp": "pliant.deform",
@@ -53,6 +54,7 @@ __all__ = [
     "antialias",
     "measure",
     "measure_each",
+    "shift_consistency",
     "smooth_filters",
     "smoothness_penalty",
     "warp",

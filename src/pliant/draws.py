@@ -34,6 +34,7 @@ class Stream(IntEnum):
     CHILDREN = 6
     POOLING = 7
     NOISE = 8
+    SHIFTS = 9
 
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:

@@ -1,5 +1,6 @@
-"""The stability of a model's layers, in one pass over the images."""
+"""The stability of a model's layers, in one pass over the images; and of its answers."""
 
 from pliant.measurement.one_pass import measure, measure_each
+from pliant.measurement.shifts import shift_consistency
 
-__all__ = ["measure", "measure_each"]
+__all__ = ["measure", "measure_each", "shift_consistency"]

@@ -33,6 +33,19 @@ def consecutive(images: Tensor | Iterable[Any], block: int, device: torch.device
         yield _join(waiting, device)
 
 
+def of_one_size(blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The blocks as they are; raises `InputError` where one holds images of another size than those before it."""
+    shape: tuple[int, ...] | None = None
+    for block in blocks:
+        shape = shape or tuple(block.shape[1:])
+        require(
+            tuple(block.shape[1:]) == shape,
+            f"images of different sizes, {shape} and {tuple(block.shape[1:])}: bring them to one size first",
+        )
+        yield block
+        del block  # before the next one comes
+
+
 def _join(waiting: list[Tensor], device: torch.device | None) -> Tensor:
     """The parts as one tensor on the device; the list is empty afterwards."""
     parts = list(waiting)
