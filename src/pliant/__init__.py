@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pliant._checks import InputError
     from pliant.deform import *  # noqa: F403 - every family
     from pliant.deform import Deformation, Field, ThinPlate, warp
-    from pliant.measurement import measure, measure_each, shift_consistency
+    from pliant.measurement import measure, measure_each, shift_consistency, shift_map
     from pliant.metrics import smoothness_penalty
     from pliant.nets import smooth_filters
     from pliant.profile import Profile
@@ -37,6 +37,7 @@ _HOMES = {
     "measure": "pliant.measurement",
     "measure_each": "pliant.measurement",
     "shift_consistency": "pliant.measurement",
+    "shift_map": "pliant.measurement",
     "smooth_filters": "pliant.nets",
     "smoothness_penalty": "pliant.metrics",
     "warp": "pliant.deform",
@@ -55,6 +56,7 @@ __all__ = [
     "measure",
     "measure_each",
     "shift_consistency",
+    "shift_map",
     "smooth_filters",
     "smoothness_penalty",
     "warp",
