@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pliant._checks import InputError
     from pliant.deform import *  # noqa: F403 - every family
     from pliant.deform import Deformation, Field, ThinPlate, warp
-    from pliant.measurement import measure, measure_each, shift_consistency, shift_map
+    from pliant.measurement import accuracy_under, measure, measure_each, shift_consistency, shift_map
     from pliant.metrics import smoothness_penalty
     from pliant.nets import smooth_filters
     from pliant.profile import Profile
@@ -32,6 +32,7 @@ _HOMES = {
     "Profile": "pliant.profile",
     "Surgery": "pliant.surgery",
     "ThinPlate": "pliant.deform",
+    "accuracy_under": "pliant.measurement",
     "adaptive_sampling": "pliant.surgery",
     "antialias": "pliant.surgery",
     "measure": "pliant.measurement",
@@ -51,6 +52,7 @@ __all__ = [
     "Profile",
     "Surgery",
     "ThinPlate",
+    "accuracy_under",
     "adaptive_sampling",
     "antialias",
     "measure",
