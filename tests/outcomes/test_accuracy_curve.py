@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 from matplotlib import pyplot
 
+from pliant._checks import InputError
 from pliant.outcomes import AccuracyCurve
 from pliant.stats import Interval
 
@@ -38,3 +40,10 @@ def test_plot_draws_the_numbers():
     assert made_up().plot(axes) is axes
     assert len(axes.lines) == 2
     pyplot.close("all")
+
+
+def test_the_accuracy_at_a_strength():
+    assert made_up()[1.0] == Interval(0.8, 0.7, 0.9, 0.95, 10)
+    with pytest.raises(InputError) as error:
+        made_up()[2]
+    assert str(error.value) == "strength=2: measured at 0, 1, 3"

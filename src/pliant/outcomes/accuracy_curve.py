@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from pliant._checks import require
 from pliant.stats import Interval
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ class AccuracyCurve:
     def images(self) -> int:
         """Number of images measured."""
         return len(self.correct)
+
+    def __getitem__(self, strength: float) -> Interval:
+        """The accuracy at one of the strengths; another raises `InputError`."""
+        places = np.flatnonzero(self.strengths == strength)
+        require(len(places) == 1, f"strength={strength}: measured at {', '.join(f'{s:g}' for s in self.strengths)}")
+        ends = (float(values[places[0]]) for values in (self.estimate, self.low, self.high))
+        return Interval(*ends, self.level, self.images)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a strength: strength, rms (pixels), folds, accuracy, low, high, n."""
