@@ -41,8 +41,9 @@ class Profile:
     protocol: all choices that a number depends on; profiles of different protocols are not comparable.
     provenance: versions, device, dtype, code version, time.
     quantity, scale: what is measured and what its values mean, in words.
-    replicates: (layers, replicates) of the bootstrap, NaN where undefined; what `minus` needs. None of a profile that
-        was loaded: they are not saved.
+    replicates: (layers, replicates) the estimate of each replicate of the bootstrap. Replicate r drew the same images
+        in every profile of one seed, number of images and block, so that differences and ratios of profiles are
+        paired. Not saved: None in a profile that was loaded.
     """
 
     layers: tuple[str, ...]

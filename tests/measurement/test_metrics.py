@@ -67,11 +67,19 @@ def test_the_estimate_is_what_the_raw_numbers_give(metric):
 
 
 @pytest.mark.parametrize("metric", OF_ALL_LAYERS)
+def test_the_interval_is_what_the_replicates_give(metric):
+    profile = measure(small_net(), pictures(16), PLATE, metric=metric, replicates=50, level=0.8)
+    assert profile.replicates.shape == (len(profile.layers), 50)
+    np.testing.assert_allclose(np.quantile(profile.replicates, (0.1, 0.9), axis=1), [profile.low, profile.high])
+
+
+@pytest.mark.parametrize("metric", OF_ALL_LAYERS)
 def test_a_profile_comes_back_from_its_files(metric, tmp_path):
     profile = measure(small_net(), pictures(8), PLATE, metric=metric, replicates=50)
     again = Profile.load(profile.save(tmp_path))
     assert (again.metric, again.quantity, again.scale) == (metric, METRICS[metric].quantity, METRICS[metric].scale)
     np.testing.assert_array_equal(again.distances, profile.distances)
+    assert again.replicates is None
 
 
 @pytest.mark.parametrize(("count", "block"), [(9, 128), (17, 8)])

@@ -212,6 +212,7 @@ def test_undefined_layers_are_told_and_never_0():
         "dead": "zero for some images of a block: no direction, take euclidean",
     }
     assert np.isfinite(profile.estimate).tolist() == [True, True, False, False, False]
+    assert np.isfinite(profile.replicates).all(axis=1).tolist() == [True, True, False, False, False]
     zero = measure(Zero(), pictures(10), PLATE, layers=["output"])
     assert zero.undefined == {"output": "zero for all images of a block: no direction, take euclidean"}
     euclidean = measure(Broken(), pictures(10), PLATE, layers=["dead"], metric="euclidean")

@@ -50,8 +50,8 @@ class Feeding:
 
 
 def home(model: nn.Module) -> tuple[torch.device | None, torch.dtype | None]:
-    """Device and floating dtype of the model's parameters; None for a model without any."""
-    for parameter in model.parameters():
-        if parameter.is_floating_point():
-            return parameter.device, parameter.dtype
+    """Device and floating dtype of the model's parameters, or else of its buffers; None for a model without any."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():
+            return tensor.device, tensor.dtype
     return None, None

@@ -50,8 +50,9 @@ def measure(
 
     images: (n, c, h, w), or an iterable of such batches (of a loader's tuples the first item is taken).
     deformation: the family that each image's own deformation is drawn from, by (seed, position of the image, draw).
-    layers: "all", "blocks" (after batch norm and activation, and each downsampling), "convs", "stages", a glob, a
-        dotted name (raw module output), or a list of names. Layer 0 is always the input.
+    layers: "all", "blocks" (after batch norm and activation, and each downsampling; of a net without convolutions
+        its dense layers), "convs", "stages", a glob, a dotted name (raw module output), or a list of names. Layer 0
+        is always the input.
     metric: a name in `pliant.metrics.METRICS`. "cosine" or "euclidean", the distance of the sensitivity;
         "relative_stability", "deformation_stability", "noise_stability", each also with "_median" behind it;
         "equivariance"; "correlation"; "consistency", of logits, so with layers="output".
