@@ -94,6 +94,28 @@ def test_tokens():
     assert names(model, "stages", 224) == ["blocks.0", "blocks.1", "blocks.2"]
 
 
+def test_without_convolutions_dense_layers_are_the_blocks():
+    body = nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(inplace=True))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 64), nn.ReLU(), nn.Dropout(), body, nn.Linear(64, 2))
+    assert names(model, "blocks") == ["2", "4", "5"]
+    mixed = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(1800, 8), nn.ReLU())
+    assert names(mixed, "blocks") == ["0"]
+
+
+def test_dense_layers_that_are_added_to_count_as_the_sum():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(64, 64), nn.Linear(64, 64)
+            self.relu = nn.ReLU()
+
+        def forward(self, x):
+            return x + self.two(self.relu(self.one(x)))
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 64), Residual(), nn.Linear(64, 2))
+    assert names(model, "blocks") == ["1", "2.relu", "2.two", "2", "3"]
+
+
 def test_all_holds_every_new_tensor_once():
     model = nn.Sequential(
         OrderedDict(
@@ -141,7 +163,10 @@ def test_what_matches_nothing_is_refused():
     assert refused(model, "conv9*").startswith("unknown layer 'conv9*'. ")
     assert refused(model, []) == "layers=[] names no layer: give a preset, a glob or dotted names"
     assert refused(nn.Sequential(nn.Flatten(), nn.Linear(3072, 2)), "convs") == (
-        "the model has no layers for layers='convs': try 'blocks', 'stages', 'all' or a glob of names"
+        "the model has no layers for layers='convs': try 'blocks', 'all' or a glob of names"
+    )
+    assert refused(nn.Flatten(), "convs") == (
+        "the model has no layers for layers='convs': try 'all' or a glob of names"
     )
 
 

@@ -21,8 +21,10 @@ def select(model: nn.Module, calls: Sequence[Call], layers: str | Sequence[str])
     if isinstance(layers, str) and layers in PRESETS:
         found = PRESETS[layers](model, calls)
         if not found:
-            others = ", ".join(repr(name) for name in PRESETS if name != layers)
-            raise InputError(f"the model has no layers for layers={layers!r}: try {others} or a glob of names")
+            others = ", ".join(repr(name) for name, preset in PRESETS.items() if preset(model, calls))
+            raise InputError(
+                f"the model has no layers for layers={layers!r}: try {others}{' or ' if others else ''}a glob of names"
+            )
         return found
     patterns = [layers] if isinstance(layers, str) else list(layers)
     if not patterns:
@@ -65,15 +67,21 @@ def _blocks(model: nn.Module, calls: Sequence[Call]) -> list[Call]:
 
     A convolution counts with all that takes its output at the same shape (batch norm, activation), under the name of
     the largest module that holds nothing else. Each layer that lowers the resolution counts, save global pooling, and
-    each container whose output no layer in it has put out: a sum, or the activation of one.
+    each container whose output no layer in it has put out: a sum, or the activation of one. In a model in which none
+    of this is there, a dense layer counts as a convolution does.
     """
+    maps = [call for call in calls if call.batched and len(call.shape) >= 2]
+    vectors = [call for call in calls if call.batched and len(call.shape) == 1]
+    return _rows(calls, maps, _CONVOLUTIONS) or _rows(calls, vectors, (nn.Linear,))
+
+
+def _rows(calls: Sequence[Call], some: Sequence[Call], weighted: tuple[type[nn.Module], ...]) -> list[Call]:
+    """The layers that count among `some` of the calls; `weighted`: the kinds that begin one."""
     rows: list[_Row] = []
-    for call in calls:
-        if not call.batched or len(call.shape) < 2:
-            continue
-        if issubclass(call.kind, _CONVOLUTIONS):
-            if call.took_shape[1:] != (1, 1):  # of one pixel it is a dense layer
-                rows.append(_Row(call, convolution=True))
+    for call in some:
+        if issubclass(call.kind, weighted):
+            if call.took_shape[1:] != (1, 1):  # a convolution of one pixel is a dense layer
+                rows.append(_Row(call, weighted=True))
             continue
         before = next((row for row in reversed(rows) if row.goes_on_with(call)), None)
         if before is not None and (call.fresh or not call.leaf) and not _holds(call, rows):
@@ -91,14 +99,14 @@ def _blocks(model: nn.Module, calls: Sequence[Call]) -> list[Call]:
 class _Row:
     """A layer that counts: the call it is heard at, all names of what that puts out, and all calls it is made of."""
 
-    def __init__(self, call: Call, convolution: bool = False) -> None:
-        self.convolution = convolution
+    def __init__(self, call: Call, weighted: bool = False) -> None:
+        self.weighted = weighted
         self.parts: set[str] = set()
         self.add(call, ())
 
     def goes_on_with(self, call: Call) -> bool:
-        """The layer is a convolution, and the call takes what it puts out and neither pools nor reshapes it."""
-        follows = self.convolution and call.took in self.end and call.shape == self.call.shape
+        """The layer has weights of its own, and the call takes what they put out and neither pools nor reshapes it."""
+        follows = self.weighted and call.took in self.end and call.shape == self.call.shape
         return follows and "Pool" not in call.kind.__name__
 
     def add(self, call: Call, calls: Sequence[Call]) -> None:
