@@ -35,6 +35,7 @@ class Stream(IntEnum):
     POOLING = 7
     NOISE = 8
     SHIFTS = 9
+    CHANNELS = 10
 
 
 def philox(counter: Int[Tensor, "*n 4"], key: tuple[int, int]) -> Int[Tensor, "*n 4"]:

@@ -107,7 +107,7 @@ def test_the_studys_own_nets(name):
 def test_a_model_without_downsampling_says_so():
     surgery = antialias(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()))
     assert (surgery.replaced, surgery.left) == ((), ())
-    assert str(surgery) == "The model has no downsampling to replace."
+    assert str(surgery) == "The model has nothing to replace."
 
 
 @pytest.mark.parametrize(

@@ -156,9 +156,7 @@ def test_a_part_that_follows_another_cannot_run_alone():
 
 
 def test_a_model_without_downsampling_says_so_and_is_trained_with_it():
-    assert str(adaptive_sampling(torch.nn.Sequential(torch.nn.Linear(3, 3)))) == (
-        "The model has no downsampling to replace."
-    )
+    assert str(adaptive_sampling(torch.nn.Sequential(torch.nn.Linear(3, 3)))) == ("The model has nothing to replace.")
     model = adaptive_sampling(torchvision.models.resnet18()).model.train()
     model(images_of(32)).sum().backward()
     assert all(p.grad is not None for p in model.parameters())

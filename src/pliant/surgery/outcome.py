@@ -45,6 +45,6 @@ class Surgery(Generic[Model]):
 
     def __str__(self) -> str:
         if not self.replaced and not self.left:
-            return "The model has no downsampling to replace."
+            return "The model has nothing to replace."
         count = f"{len(self.replaced)} replaced, {len(self.left)} left"
         return "\n".join([count, *(f"  {entry}" for entry in (*self.replaced, *self.left))])
