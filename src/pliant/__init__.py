@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from pliant._checks import InputError
     from pliant.deform import *  # noqa: F403 - every family
     from pliant.deform import Deformation, Field, ThinPlate, warp
-    from pliant.measurement import accuracy_under, measure, measure_each, shift_consistency, shift_map
+    from pliant.measurement import (
+        Watch,
+        accuracy_under,
+        channel_pooling,
+        measure,
+        measure_each,
+        shift_consistency,
+        shift_map,
+    )
     from pliant.metrics import smoothness_penalty
     from pliant.nets import smooth_filters
     from pliant.profile import Profile
@@ -32,9 +40,11 @@ _HOMES = {
     "Profile": "pliant.profile",
     "Surgery": "pliant.surgery",
     "ThinPlate": "pliant.deform",
+    "Watch": "pliant.measurement",
     "accuracy_under": "pliant.measurement",
     "adaptive_sampling": "pliant.surgery",
     "antialias": "pliant.surgery",
+    "channel_pooling": "pliant.measurement",
     "measure": "pliant.measurement",
     "measure_each": "pliant.measurement",
     "shift_consistency": "pliant.measurement",
@@ -52,9 +62,11 @@ __all__ = [
     "Profile",
     "Surgery",
     "ThinPlate",
+    "Watch",
     "accuracy_under",
     "adaptive_sampling",
     "antialias",
+    "channel_pooling",
     "measure",
     "measure_each",
     "shift_consistency",

@@ -1,8 +1,22 @@
-"""The stability of a model's layers, in one pass over the images; and of its answers."""
+"""The stability of a model's layers, in one pass over the images, and of its answers; once, and along its training."""
 
 from pliant.measurement.accuracies import accuracy_under
+from pliant.measurement.channels import ChannelPooling, channel_pooling
 from pliant.measurement.internal_shifts import shift_map
 from pliant.measurement.one_pass import measure, measure_each
+from pliant.measurement.options import Options
 from pliant.measurement.shifts import shift_consistency
+from pliant.measurement.watching import Watch, logarithmic
 
-__all__ = ["accuracy_under", "measure", "measure_each", "shift_consistency", "shift_map"]
+__all__ = [
+    "ChannelPooling",
+    "Options",
+    "Watch",
+    "accuracy_under",
+    "channel_pooling",
+    "logarithmic",
+    "measure",
+    "measure_each",
+    "shift_consistency",
+    "shift_map",
+]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pliant._checks import require
+from pliant._checks import InputError, require
 
 
 def consecutive(images: Tensor | Iterable[Any], block: int, device: torch.device | None) -> Iterator[Tensor]:
@@ -44,6 +44,17 @@ def of_one_size(blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         )
         yield block
         del block  # before the next one comes
+
+
+def all_in_one(images: Tensor | Iterable[Any]) -> Tensor:
+    """All images (n, c, h, w) as one tensor, for what measures them several times.
+
+    Raises `InputError` for fewer than 2 images and for images of different sizes.
+    """
+    whole = next(consecutive(images, sys.maxsize, None), None)
+    if whole is None or len(whole) < 2:
+        raise InputError(f"{0 if whole is None else len(whole)} images: a median over pairs needs at least 2")
+    return whole
 
 
 def _join(waiting: list[Tensor], device: torch.device | None) -> Tensor:

@@ -1,0 +1,94 @@
+"""How much of a net's stability comes from pooling across channels. Tomasini et al. 2022."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pliant._checks import require
+from pliant.deform import Deformation, ThinPlate
+from pliant.measurement.blocks import all_in_one
+from pliant.measurement.one_pass import measure
+from pliant.measurement.options import Options
+from pliant.profile import Profile
+from pliant.stats import percentile
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelPooling:
+    """Stability by layer as trained, and after the input channels of each convolution were permuted.
+
+    trained, permuted: the profiles of the same images and deformations. left: the convolutions that stayed as they
+    were, each with the reason.
+    """
+
+    trained: Profile
+    permuted: Profile
+    left: tuple[str, ...]
+
+    @property
+    def ratio(self) -> Float[np.ndarray, "layers 3"]:
+        """permuted / trained of each layer, with the ends of its interval: a bootstrap over images, paired.
+
+        1: all of the layer's stability survives, and comes from pooling in space. 2: the layer is moved twice as far
+        once its channels are permuted, and half comes from pooling across them. NaN where undefined.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            estimate = self.permuted.estimate / self.trained.estimate
+            estimate[~np.isfinite(estimate)] = np.nan
+            ends = np.full((len(estimate), 2), np.nan)
+            above, below = self.permuted.replicates, self.trained.replicates
+            if above is not None and below is not None and above.size:
+                for layer in np.flatnonzero(np.isfinite(estimate)):
+                    ends[layer] = percentile(above[layer] / below[layer], self.trained.level)
+        return np.column_stack((estimate, ends))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a layer: layer_index, layer, metric, n; trained, permuted and ratio, each with _low and _high."""
+        table = self.trained.to_pandas().drop(columns=["estimate", "low", "high"])
+        for name, profile in (("trained", self.trained), ("permuted", self.permuted)):
+            table[name], table[f"{name}_low"], table[f"{name}_high"] = profile.estimate, profile.low, profile.high
+        table["ratio"], table["ratio_low"], table["ratio_high"] = self.ratio.T
+        return table
+
+
+def channel_pooling(
+    model: nn.Module,
+    images: Tensor | Iterable[Any],
+    deformation: Deformation = ThinPlate(),  # noqa: B008 - frozen
+    layers: str | Sequence[str] = "all",
+    *,
+    metric: str = "deformation_stability",
+    seed: int = 0,
+    **options: Unpack[Options],
+) -> ChannelPooling:
+    """Which part of a net's stability survives when the input channels of each convolution are permuted.
+
+    The layers are measured as they are, and again in `pliant.surgery.permuted_channels(model, seed)`, with the same
+    images and deformations: what stability is left is pooled in space, the rest across channels. All convolutions are
+    permuted, the first, which reads the channels of the image, included; batch norm keeps its statistics unless
+    `batch_norm` says otherwise. Tomasini et al. 2022, arXiv:2210.01506.
+
+    images: as of `measure`; read once and kept in memory. seed: of deformations and of permutations. deformation,
+    layers, metric and the other options: as of `measure`.
+
+    Raises `InputError` as `measure` does, and for a model without a convolution that has channels to permute.
+    """
+    from pliant.surgery import permuted_channels  # loads torchvision, which nothing else here needs
+
+    model = getattr(model, "_orig_mod", model)
+    surgery = permuted_channels(model, seed)
+    left = tuple(str(entry) for entry in surgery.left)
+    require(
+        bool(surgery.replaced),
+        "; ".join(("the model has no convolution whose input channels could be permuted", *left)),
+    )
+    images = all_in_one(images)
+    trained, permuted = (
+        measure(one, images, deformation, layers, metric, seed, **options) for one in (model, surgery.model)
+    )
+    return ChannelPooling(trained, permuted, left)
