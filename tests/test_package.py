@@ -31,6 +31,13 @@ def test_the_check_for_torch_can_fail():
     assert "torch" in modules_after("import pliant; pliant.measure")
 
 
+def test_no_optional_package_is_loaded():
+    loaded = modules_after(
+        "import pliant; pliant.measure; pliant.Watch; pliant.nets; pliant.surgery; import pliant.run"
+    )
+    assert not loaded & {"lightning", "kymatio", "ray"}
+
+
 @pytest.mark.parametrize("name", pliant.__all__)
 def test_every_public_name_is_there_and_documented(name):
     assert getattr(pliant, name).__doc__

@@ -9,6 +9,7 @@ from pliant.nets.phases import APS
 from pliant.nets.pool_skip import PoolSkip
 from pliant.nets.smoothing import smooth_filters
 from pliant.nets.vgg import ConvLayer, cifar_net, imagenet_net, layers_of
+from pliant.nets.wavelets import Scattering, scattering
 
 __all__ = [
     "APS",
@@ -21,6 +22,7 @@ __all__ = [
     "MaxPool",
     "PermutedPool",
     "PoolSkip",
+    "Scattering",
     "Strided",
     "StridedBlur",
     "StridedReLU",
@@ -29,6 +31,7 @@ __all__ = [
     "imagenet_net",
     "initialise",
     "layers_of",
+    "scattering",
     "seeded",
     "smooth_filters",
 ]
