@@ -2,10 +2,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import bilinear
+from reference import bilinear, lie_derivative
 
 from pliant._checks import InputError
-from pliant.deform import PADDINGS, Field, ThinPlate, warp
+from pliant.deform import PADDINGS, Field, ThinPlate, warp, warp_tangent
 
 DTYPES = (torch.uint8, torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
@@ -138,3 +138,76 @@ def test_bad_input(images, padding, message):
     with pytest.raises(InputError) as error:
         warp(images, shift(0, 0, (4, 4)), padding)
     assert str(error.value) == message
+
+
+def test_the_tangent_looks_to_where_the_field_points():
+    image = torch.zeros(1, 1, 5, 7)
+    image[0, 0, 2, 4] = 1.0
+    along = warp_tangent(image, shift(3, 0, (5, 7)))[0, 0]
+    assert along.nonzero().tolist() == [[2, 3], [2, 5]]
+    assert (along[2, 3], along[2, 5]) == (1.5, -1.5)
+    across = warp_tangent(image, shift(0, 3, (5, 7)))[0, 0]
+    assert across.nonzero().tolist() == [[1, 4], [3, 4]]
+    assert (across[1, 4], across[3, 4]) == (1.5, -1.5)
+
+
+SIZES = [(9, 14), (1, 6), (5, 1), (2, 2), (1, 1)]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_tangent_equals_the_loop_over_pixels(padding, size):
+    images = pictures(3, 2, *size, torch.float64)
+    field = Field(4 * torch.randn(3, 2, *size, generator=torch.Generator().manual_seed(1)))
+    found = warp_tangent(images, field, padding)
+    for i in range(3):
+        matrix = torch.from_numpy(lie_derivative.matrix(field.displacement[i].numpy(), padding))
+        expected = (images[i].flatten(1) @ matrix.T).view_as(images[i])
+        torch.testing.assert_close(found[i], expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_tangent_is_the_central_difference_of_the_warp(padding, size):
+    images = pictures(3, 2, *size, torch.float64)
+    field = Field(torch.randn(3, 2, *size, generator=torch.Generator().manual_seed(1)))
+    step = 2.0**-26  # the product of both displacements leaves an error that goes with the step
+    ahead, back = (warp(images, field.scaled(sign * step), padding) for sign in (1, -1))
+    torch.testing.assert_close(warp_tangent(images, field, padding), (ahead - back) / (2 * step), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_along_an_axis_it_is_the_central_difference_of_steps_up_to_a_pixel(padding, axis):
+    images = pictures(3, 2, 9, 14, torch.float64)
+    field = Field(torch.rand(3, 2, 9, 14, generator=torch.Generator().manual_seed(1)))
+    field.displacement[:, 1 - axis] = 0
+    ahead, back = (warp(images, field.scaled(sign), padding) for sign in (1, -1))
+    torch.testing.assert_close(warp_tangent(images, field, padding), (ahead - back) / 2, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_tangent_of_any_type_is_that_of_its_numbers(dtype):
+    images, field = pictures(4, 3, 12, 10, dtype), ThinPlate(3, 2.0).sample(range(4), (12, 10))
+    found = warp_tangent(images, field)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    exact = warp_tangent(images.double(), field)
+    torch.testing.assert_close(found.double(), exact, atol=1e-3 if dtype == torch.uint8 else 1e-5, rtol=0)
+
+
+def test_the_tangent_is_linear_in_the_field_and_differentiable():
+    images, field = pictures(2, 1, 5, 6, torch.float64), Field(torch.randn(2, 2, 5, 6))
+    tripled = warp_tangent(images, field.scaled(-3.0))
+    torch.testing.assert_close(tripled, -3 * warp_tangent(images, field), rtol=1e-5, atol=1e-6)
+    assert torch.autograd.gradcheck(lambda x: warp_tangent(x, field, "reflection"), images.requires_grad_())
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_tangent_refuses_what_the_warp_refuses():
+    for images, padding in ((pictures(2, 1, 5, 7), "zeros"), (pictures(1, 1, 5, 7), "wrap")):
+        messages = []
+        for function in (warp, warp_tangent):
+            with pytest.raises(InputError) as error:
+                function(images, shift(1, 0, (5, 7)), padding)
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]

@@ -10,6 +10,7 @@ from pliant.deform.family import Deformation
 from pliant.deform.field import Carried, Field, Inverse
 from pliant.deform.flow import Flow
 from pliant.deform.length import Length, pixels
+from pliant.deform.lie import Lie
 from pliant.deform.max_entropy import MaxEntropy
 from pliant.deform.pose import Pose
 from pliant.deform.resampling import PADDINGS, Padding
@@ -19,7 +20,7 @@ from pliant.deform.sequence import Sequence
 from pliant.deform.shear import Shear
 from pliant.deform.thin_plate import ThinPlate
 from pliant.deform.translate import Translate
-from pliant.deform.warping import warp
+from pliant.deform.warping import warp, warp_tangent
 
 FAMILIES: dict[str, type[Deformation]] = {
     "thin_plate": ThinPlate,
@@ -31,6 +32,7 @@ FAMILIES: dict[str, type[Deformation]] = {
     "affine": Affine,
     "elastic": Elastic,
     "pose": Pose,
+    "lie": Lie,
     "flow": Flow,
     "sequence": Sequence,
     "circular": Circular,
@@ -76,6 +78,7 @@ __all__ = [
     "Flow",
     "Inverse",
     "Length",
+    "Lie",
     "MaxEntropy",
     "Padding",
     "Pose",
@@ -89,4 +92,5 @@ __all__ = [
     "family",
     "pixels",
     "warp",
+    "warp_tangent",
 ]

@@ -50,7 +50,7 @@ class Motion(Deformation):
         yx, yy = (cos * across - sin) / scale, (cos + sin * across) / scale
         rows = torch.stack((xx - 1, xy, -(xx * x + xy * y), yx, yy - 1, -(yx * x + yy * y)), 1)
         weights = rows.to(parameters.dtype).unflatten(1, (2, 3))
-        return Field(Series(weights, _places(size, parameters.device), size))
+        return Field(Series(weights, places(size, parameters.device), size))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def half(size: tuple[int, int]) -> float:
 
 
 @cached
-def _places(size: tuple[int, int], device: torch.device) -> Float[Tensor, "3 hw"]:
+def places(size: tuple[int, int], device: torch.device) -> Float[Tensor, "3 hw"]:
     """x and y of each pixel from the centre, pixels, and 1."""
     height, width = size
     y, x = torch.meshgrid(*(torch.arange(side) - (side - 1) / 2 for side in size), indexing="ij")
