@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pliant._checks import InputError
-from pliant.capture import capture, trace
+from pliant.capture import capture, replaced, trace
 
 
 class Reused(nn.Module):
@@ -123,3 +123,47 @@ def test_trace_leaves_no_hook_behind():
     with pytest.raises(InputError, match=r"^the model does not take images of \(5,\), float32: "):
         trace(model, torch.ones(2, 5))
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def called(model, x, name):
+    return next(call for call in trace(model, x) if call.name == name)
+
+
+@pytest.mark.parametrize("name", ["relu", "relu#2"])
+def test_the_model_goes_on_with_what_replaces_a_call(name):
+    model, x = Reused(), torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    seen = []
+
+    def become(activation):
+        seen.append(activation.clone())
+        return activation + 1
+
+    heard = listened(model, x)
+    with replaced(model, called(model, x, name), become):
+        out = model(x)
+    assert len(seen) == 1
+    assert torch.equal(seen[0], heard[name])
+    torch.testing.assert_close(out, heard[name] + 1 if name == "relu#2" else model.second(heard[name] + 1).relu())
+    assert torch.equal(model(x), heard["relu#2"])
+
+
+def test_replacing_leaves_no_hook_behind():
+    model, x = sequence(), torch.zeros(2, 3)
+
+    def fail(activation):
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="^no$"), replaced(model, called(model, x, "b"), fail):
+        model(x)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_part_of_an_output_is_not_replaced():
+    model, x = nn.Sequential(OrderedDict(block=Structured())), torch.randn(2, 3)
+    with (
+        pytest.raises(InputError) as error,
+        replaced(model, called(model, x, "block[out]"), torch.clone),
+    ):
+        model(x)
+    expected = "layer 'block[out]' is a part of what its module puts out: choose whole outputs"
+    assert str(error.value) == expected

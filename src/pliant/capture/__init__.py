@@ -1,7 +1,19 @@
 """Hearing what the layers of a model put out, and giving the model back as it was."""
 
-from pliant.capture.calls import INPUT, Call, capture, trace
+from pliant.capture.calls import INPUT, OUTPUT, Call, capture, replaced, trace
 from pliant.capture.kept import batch_norm, has_batch_norm, kept
 from pliant.capture.layers import PRESETS, select
 
-__all__ = ["INPUT", "PRESETS", "Call", "batch_norm", "capture", "has_batch_norm", "kept", "select", "trace"]
+__all__ = [
+    "INPUT",
+    "OUTPUT",
+    "PRESETS",
+    "Call",
+    "batch_norm",
+    "capture",
+    "has_batch_norm",
+    "kept",
+    "replaced",
+    "select",
+    "trace",
+]

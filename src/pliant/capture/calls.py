@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pliant._checks import InputError
+from pliant._checks import InputError, require
 
 INPUT = "input"
 OUTPUT = "output"
@@ -134,6 +134,27 @@ def trace(model: nn.Module, images: Tensor) -> list[Call]:
         for handle in handles:
             handle.remove()
     return calls
+
+
+@contextmanager
+def replaced(model: nn.Module, call: Call, become: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within the context, which is for one forward pass, the model goes on with `become` of what the call puts out.
+
+    The hook is gone at the end, also after an error. Raises `InputError` for a part of what its module puts out.
+    """
+    require("[" not in call.name, f"layer {call.name!r} is a part of what its module puts out: choose whole outputs")
+    left = int(call.name.partition("#")[2] or 1)
+
+    def hook(module: nn.Module, args: Any, output: Any) -> Any:
+        nonlocal left
+        left -= 1
+        return output if left else become(output)
+
+    handle = dict(_named(model))[call.module].register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _numbers(tensor: Tensor) -> tuple[int, int, int, int]:
