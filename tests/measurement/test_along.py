@@ -3,7 +3,7 @@ import pytest
 import torch
 from reference import equivariance as reference
 
-from pliant.deform import Circular, Field, ThinPlate, warp
+from pliant.deform import Circular, Field, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
 
 WHOLE = slice(None)
@@ -42,3 +42,12 @@ def test_inside_is_what_is_read_from_the_map(axis, step, outside):
     expected = torch.ones(6, 6, dtype=torch.bool)
     expected[[outside, outside + 1]] = False
     assert torch.equal(inside, expected)
+
+
+@pytest.mark.parametrize("size", [(12, 12), (6, 4), (1, 1)])
+def test_tangents_are_those_of_the_resized_fields(size):
+    field, maps = ThinPlate(reach=1.5).sample(range(5), (12, 12)), torch.rand(5, 2, *size)
+    resized = Resized(field, "border")
+    part = slice(2, 4)
+    expected = warp_tangent(maps[part], resized.at(size)[part], "border")
+    assert torch.equal(resized.tangent(maps[part], part), expected)

@@ -149,7 +149,10 @@ def test_noise_that_changes_nothing_leaves_relative_stability_undefined():
 
 @pytest.mark.parametrize(
     ("metrics", "parts"),
-    [(("cosine", "euclidean", "equivariance", "correlation"), 2), (("cosine", "relative_stability"), 3)],
+    [
+        (("cosine", "euclidean", "equivariance", "correlation", "lie_derivative"), 2),
+        (("cosine", "relative_stability", "lie_derivative"), 3),
+    ],
 )
 def test_noisy_images_are_fed_only_if_a_metric_asks(metrics, parts):
     model, fed = small_net(), []
@@ -188,7 +191,7 @@ def test_models_of_other_types(dtype):
         assert other[metric]["3"].estimate == pytest.approx(exact[metric]["3"].estimate, rel=0.1)
 
 
-@pytest.mark.parametrize("metric", ["equivariance", "correlation"])
+@pytest.mark.parametrize("metric", ["equivariance", "correlation", "lie_derivative"])
 def test_few_images_at_a_time_are_the_same(metric, monkeypatch):
     whole = measure(small_net(), pictures(9), PLATE, metric=metric, replicates=0)
     monkeypatch.setattr("pliant.metrics.block._NUMBERS", {"cpu": 3000})

@@ -1,10 +1,10 @@
 """A block's deformations, carried over to feature maps of any size."""
 
 import torch.nn.functional as F
-from jaxtyping import Bool, Real
+from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
-from pliant.deform import Field, Padding, warp
+from pliant.deform import Field, Padding, warp, warp_tangent
 
 
 class Resized:
@@ -31,6 +31,10 @@ class Resized:
     def warp(self, maps: Real[Tensor, "n c h w"], part: slice) -> Real[Tensor, "n c h w"]:
         """The maps of the images in `part`, deformed as the images were."""
         return warp(maps, self.at((maps.shape[2], maps.shape[3]))[part], self._padding)
+
+    def tangent(self, maps: Real[Tensor, "n c h w"], part: slice) -> Float[Tensor, "n c h w"]:
+        """How the maps of the images in `part` begin to change as they are deformed: the derivative at strength 0."""
+        return warp_tangent(maps, self.at((maps.shape[2], maps.shape[3]))[part], self._padding)
 
     def inside(self, size: tuple[int, int], part: slice) -> Bool[Tensor, "n h w"]:
         """Where a deformed map of `size` (h, w) was read inside the map: between the centres of its border pixels."""

@@ -75,7 +75,7 @@ def shift_map(
     )
     with torch.inference_mode(False), kept(model), torch.no_grad():
         model.eval()
-        fed = feeding.ready(now[:2])
+        fed = feeding(now[:2])
         require(
             tuple(fed.shape[2:]) == size,
             f"preprocess makes images of {'x'.join(map(str, fed.shape[2:]))} of those of {size[0]}x{size[1]}: bring "
@@ -159,7 +159,7 @@ def _hear(
     left_out: dict[str, str],
 ) -> None:
     """Feed the images and their shifted copies, and fill in the distances; layers without them are left out."""
-    fed = feeding.ready(torch.cat([images, *(images.roll(shift, (2, 3)) for shift in shifts)]))
+    fed = feeding(torch.cat([images, *(images.roll(shift, (2, 3)) for shift in shifts)]))
     waiting = {name: place for place, name in enumerate(strides)}
 
     def heard(name: str, path: str, maps: Tensor) -> None:

@@ -1,24 +1,25 @@
 """`measure`: the stability of a model's layers to deformations of its input, in one pass over the images."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pliant import records
 from pliant._checks import InputError, require, unknown
 from pliant.capture import INPUT, Call, capture, kept, select, trace
 from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture.kept import BatchNorm
-from pliant.deform import Deformation, Field, Padding, ThinPlate, warp
+from pliant.deform import Deformation, Field, Padding, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import consecutive, give_back
-from pliant.measurement.feeding import home
+from pliant.measurement.feeding import Feeding, check_pairs, check_shape, check_statistics
 from pliant.measurement.noise import noisy
 from pliant.measurement.pool import Parts
 from pliant.measurement.tally import Tally
+from pliant.measurement.tangents import dual, forward_mode, primal_of, tangent_of
 from pliant.metrics import METRICS, Along, Block
 from pliant.profile import Profile
 from pliant.stats import PairBootstrap
@@ -55,7 +56,7 @@ def measure(
         is always the input.
     metric: a name in `pliant.metrics.METRICS`. "cosine" or "euclidean", the distance of the sensitivity;
         "relative_stability", "deformation_stability", "noise_stability", each also with "_median" behind it;
-        "equivariance"; "correlation"; "consistency", of logits, so with layers="output".
+        "equivariance"; "correlation"; "lie_derivative"; "consistency", of logits, so with layers="output".
     padding: what stands outside an image: "zeros", "border" or "reflection".
     batch_norm: "as_is"; "untouched", mean 0 and variance 1; or "calibrated", the statistics of `calibration`.
     calibration: images (m, c, h, w) other than those measured, 512 by convention, fed in one forward pass.
@@ -118,23 +119,17 @@ def measure_each(
             raise unknown("metric", metric, METRICS)
     noise = any(METRICS[metric].noise for metric in metrics)
     follows = any(METRICS[metric].field for metric in metrics)
-    require(block >= 2, f"block={block}: a block needs at least 2 images")
-    require(replicates >= 0 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
+    tangents = any(METRICS[metric].tangent for metric in metrics)
+    check_statistics(block, replicates, level)
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
-    device, dtype = home(model)
-
-    def feed(batch: Tensor) -> Tensor:
-        batch = batch if preprocess is None else preprocess(batch)
-        return batch.to(dtype) if dtype is not None and batch.is_floating_point() else batch
-
-    blocks = consecutive(images, block, device)
-    first = next(blocks, None)
-    if first is None or len(first) < 2:
-        raise InputError(f"{0 if first is None else len(first)} images: a median over pairs needs at least 2")
+    feed = Feeding(model, preprocess)
+    blocks = consecutive(images, block, feed.device)
+    first = check_pairs(next(blocks, None))
     shape, size = tuple(first.shape[1:]), (first.shape[2], first.shape[3])
     field_sums = np.zeros(3)
     largest, done, number = 0.0, 0, 0
-    with torch.inference_mode(False), kept(model), torch.no_grad():
+    derivatives = forward_mode(model) if tangents else nullcontext()
+    with torch.inference_mode(False), kept(model), torch.no_grad(), derivatives:
         model.eval()
         apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
         calls = select(model, trace(model, feed(first[:2])), layers)
@@ -143,10 +138,7 @@ def measure_each(
         del first
         # Not `enumerate` nor `chain`: they hold on to what they have given out, and no block may outlive its turn.
         while clean is not None:
-            require(
-                tuple(clean.shape[1:]) == shape,
-                f"images of different sizes, {shape} and {tuple(clean.shape[1:])}: bring them to one size first",
-            )
+            check_shape(clean, shape)
             count = len(clean)
             field = deformation.sample(range(done, done + count), size, seed, draw, clean.device)
             folds = field.folds
@@ -156,13 +148,16 @@ def measure_each(
             field_sums += float(folds.sum()), float(field.rms.sum()), shrunk
             largest = max(largest, float(field.largest.max()))
             warped = warp(clean, field, padding)
-            fed = feed(torch.cat((clean, warped)))
+            fed = torch.cat((clean, warped))
+            if tangents:
+                fed = dual(fed, warp_tangent(clean, field, padding))
+            fed = feed(fed)
             if noise:
-                fed = torch.cat((fed, noisy(fed[:count], fed[count:], done, seed, draw)))
+                fed = torch.cat((fed, noisy(*primal_of(fed).split(count), done, seed, draw)))
             resampling = PairBootstrap(count, replicates, seed, number) if replicates else None
             along = Resized(field, padding) if follows else None
             del field, clean, warped
-            _hear(model, fed, count, calls, tallies, resampling, along)
+            _hear(model, fed, count, calls, tallies, resampling, along, tangents)
             del fed, resampling, along  # so that the next block does not meet this one in memory
             give_back()
             done += count
@@ -183,15 +178,11 @@ def measure_each(
         "replicates": replicates,
         "level": level,
     }
-    provenance = records.provenance(
-        model=type(model).__name__,
-        device=str(device or "cpu"),
-        dtype=str(dtype or "as given").removeprefix("torch."),
-        threads=torch.get_num_threads(),
+    provenance = feed.provenance(
         displacement={"rms": float(field_sums[1]) / done, "largest": largest, "shrunk": float(field_sums[2]) / done},
     )
     return {
-        metric: _profile(
+        metric: profile_of(
             {name: of[metric] for name, of in zip(names, tallies, strict=True)},
             metric,
             level,
@@ -203,7 +194,7 @@ def measure_each(
     }
 
 
-def _profile(
+def profile_of(
     tallies: Mapping[str, Tally],
     metric: str,
     level: float,
@@ -211,6 +202,7 @@ def _profile(
     protocol: dict[str, Any],
     provenance: dict[str, Any],
 ) -> Profile:
+    """What the tallies, by the names of their layers, came to under a metric."""
     ends = np.array([tally.interval(level) for tally in tallies.values()])
     return Profile(
         layers=tuple(tallies),
@@ -239,6 +231,7 @@ def _hear(
     tallies: Sequence[Mapping[str, Tally]],
     resampling: PairBootstrap | None,
     along: Along | None,
+    tangents: bool,
 ) -> None:
     """Feed a block, `count` clean images, as many deformed and perhaps noisy ones, and let the tallies hear it."""
     waiting = dict(zip((call.name for call in calls), tallies[1:], strict=True))
@@ -252,7 +245,9 @@ def _hear(
         reduce(activation, waiting.pop(name))
 
     def reduce(activation: Tensor, of_layer: Mapping[str, Tally]) -> None:
-        block, parts = Block(*activation.split(count), along=along), Parts(resampling)
+        tangent = tangent_of(activation)[:count] if tangents else None
+        block = Block(*primal_of(activation).split(count), along=along, tangent=tangent)
+        parts = Parts(resampling)
         for tally in of_layer.values():
             tally.hear(block, parts)
 

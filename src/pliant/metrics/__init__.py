@@ -9,6 +9,7 @@ from pliant.metrics.equivariance import Equivariance
 from pliant.metrics.euclidean import Euclidean
 from pliant.metrics.geometry import Geometry, geometry
 from pliant.metrics.laplacian_spectrum import Spectrum, laplacian_spectrum
+from pliant.metrics.lie_derivative import LieDerivative
 from pliant.metrics.metric import Metric, Reading
 from pliant.metrics.relative_stability import DeformationStability, NoiseStability, RelativeStability
 from pliant.metrics.total_variation import FilterVariation, filter_variations, smoothness_penalty, total_variation
@@ -25,6 +26,7 @@ METRICS: dict[str, Metric] = {
     "equivariance": Equivariance(),
     "correlation": Correlation(),
     "consistency": Consistency(),
+    "lie_derivative": LieDerivative(),
 }
 """Every metric of `measure` by its name."""
 
@@ -41,6 +43,7 @@ __all__ = [
     "Euclidean",
     "FilterVariation",
     "Geometry",
+    "LieDerivative",
     "Metric",
     "NoiseStability",
     "Reading",

@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
 from pliant._checks import InputError
-from pliant.metrics.geometry import Geometry, geometry, squared_gaps
+from pliant.metrics.geometry import Geometry, geometry, of_pairs, squared_gaps
 
+Take = Literal["mean", "median"]
 _NUMBERS = {"cpu": 1 << 21}
 _NUMBERS_ELSEWHERE = 1 << 24
 
@@ -22,7 +23,7 @@ class Sample:
 
     values: Float[Tensor, " k"]
     over: Literal["images", "pairs"]
-    take: Literal["mean", "median"]
+    take: Take
 
 
 @runtime_checkable
@@ -31,6 +32,10 @@ class Along(Protocol):
 
     def warp(self, maps: Real[Tensor, "n c h w"], part: slice) -> Real[Tensor, "n c h w"]:
         """The maps of the images in `part`, deformed as the images were."""
+        ...
+
+    def tangent(self, maps: Real[Tensor, "n c h w"], part: slice) -> Float[Tensor, "n c h w"]:
+        """How the maps of the images in `part` begin to change as they are deformed: the derivative at strength 0."""
         ...
 
     def inside(self, size: tuple[int, int], part: slice) -> Bool[Tensor, "n h w"]:
@@ -42,7 +47,8 @@ class Block:
     """The activations of n images, of their deformed partners and, where a metric asks for them, of noisy ones.
 
     clean, deformed: (n, ...), any type of real numbers. noisy: of images x + eta, |eta| = |deformed x - x|.
-    along: the deformations. `noisy` and `along` are there only for metrics that say that they need them.
+    along: the deformations. tangent: the derivative of `clean` as the images begin to deform.
+    `noisy`, `along` and `tangent` are there only for metrics that say that they need them.
     """
 
     def __init__(
@@ -51,9 +57,10 @@ class Block:
         deformed: Real[Tensor, "n *d"],
         noisy: Real[Tensor, "n *d"] | None = None,
         along: Along | None = None,
+        tangent: Float[Tensor, "n *d"] | None = None,
     ):
         self.clean, self.deformed = clean, deformed
-        self._noisy, self._along = noisy, along
+        self._noisy, self._along, self._tangent = noisy, along, tangent
         self._known: dict[Hashable, Sample] = {}
 
     def __len__(self) -> int:
@@ -82,27 +89,49 @@ class Block:
         return squared_gaps(self.clean, self._noisy)
 
     @property
+    def tangent(self) -> Float[Tensor, "n *d"]:
+        """d/dt r(x warped along t times its deformation) at t = 0."""
+        if self._tangent is None:
+            raise InputError("this block holds no tangents: a metric that reads them must set `tangent = True`")
+        return self._tangent
+
+    @property
     def maps(self) -> bool:
         """The activations are read as feature maps: (n, c, h, w)."""
         return self.clean.ndim == 4
 
     def followed(self) -> Iterator[tuple[Real[Tensor, "m c h w"], Real[Tensor, "m c h w"], slice]]:
         """Some images at a time: their maps deformed as the images were, the maps of the deformed images, and which."""
-        along = self._deformations()
-        numbers = _NUMBERS.get(self.clean.device.type, _NUMBERS_ELSEWHERE)
-        step = max(1, numbers // max(1, self.clean[0].numel()))
-        for start in range(0, len(self), step):
-            part = slice(start, min(start + step, len(self)))
+        for part, along in self._some():
             yield along.warp(self.clean[part], part), self.deformed[part], part
 
     def inside(self, part: slice) -> Bool[Tensor, "m h w"]:
         """Where the maps of the images in `part`, deformed as the images were, were read inside the map."""
         return self._deformations().inside((self.clean.shape[2], self.clean.shape[3]), part)
 
+    def begun(self) -> Iterator[tuple[Float[Tensor, "m c h w"], Float[Tensor, "m c h w"]]]:
+        """Some images at a time: how their maps begin to change as maps that are deformed like the images; and how
+        they do, `tangent`.
+        """
+        for part, along in self._some():
+            yield along.tangent(self.clean[part], part), self.tangent[part]
+
+    def _some(self) -> Iterator[tuple[slice, Along]]:
+        """The images whose maps are looked at together, and the deformations."""
+        along = self._deformations()
+        numbers = _NUMBERS.get(self.clean.device.type, _NUMBERS_ELSEWHERE)
+        step = max(1, numbers // max(1, self.clean[0].numel()))
+        for start in range(0, len(self), step):
+            yield slice(start, min(start + step, len(self))), along
+
     def _deformations(self) -> Along:
         if self._along is None:
             raise InputError("this block holds no deformations: a metric that reads them must set `field = True`")
         return self._along
+
+    def apart(self, take: Take) -> Sample:
+        """|r(x_i) - r(x_j)|^2 of all pairs; the same sample for all metrics that take the same of it."""
+        return self.shared(("apart", take), lambda: Sample(of_pairs(self.geometry.apart), "pairs", take))
 
     def shared(self, key: Hashable, make: Callable[[], Sample]) -> Sample:
         """What `make` gives, made once for all metrics that ask under the same key."""

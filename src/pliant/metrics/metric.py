@@ -34,6 +34,8 @@ class Metric(ABC):
     """Asks for `Block.noise`: noisy images go through the model too."""
     field: ClassVar[bool] = False
     """Asks for `Block.followed`: the deformations are kept while the model runs."""
+    tangent: ClassVar[bool] = False
+    """Asks for `Block.tangent`: derivatives go through the model too."""
     more_is_better: ClassVar[bool] = False
     """A larger value is a more stable layer."""
     still: ClassVar[str] = "at least half of the pairs of images coincide"

@@ -4,13 +4,10 @@ Petrini et al. 2021, arXiv:2105.02468; layer by layer Tomasini et al. 2022, arXi
 """
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
-from pliant.metrics.block import Block, Sample
-from pliant.metrics.geometry import of_pairs
+from pliant.metrics.block import Block, Sample, Take
 from pliant.metrics.metric import Metric, Reading
-
-Take = Literal["mean", "median"]
 
 
 @final
@@ -28,7 +25,7 @@ class DeformationStability(Metric):
 
     def read(self, block: Block) -> Reading:
         """See the class."""
-        return Reading(Sample(block.geometry.moved, "images", self.take), _apart(block, self.take))
+        return Reading(Sample(block.geometry.moved, "images", self.take), block.apart(self.take))
 
 
 @final
@@ -47,7 +44,7 @@ class NoiseStability(Metric):
 
     def read(self, block: Block) -> Reading:
         """See the class."""
-        return Reading(Sample(block.noise, "images", self.take), _apart(block, self.take))
+        return Reading(Sample(block.noise, "images", self.take), block.apart(self.take))
 
     def gap(self, block: Block) -> str:
         """Clean and deformed activations are finite, those of the noisy images are not."""
@@ -81,7 +78,3 @@ class RelativeStability(Metric):
 
 
 _NOT_FINITE = "NaN or infinite activations of noisy images"
-
-
-def _apart(block: Block, take: Take) -> Sample:
-    return block.shared(("apart", take), lambda: Sample(of_pairs(block.geometry.apart), "pairs", take))
