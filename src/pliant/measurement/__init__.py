@@ -1,6 +1,7 @@
 """The stability of a model's layers, in one pass over the images, and of its answers; once, and along its training."""
 
 from pliant.measurement.accuracies import accuracy_under
+from pliant.measurement.chain import lie_derivative
 from pliant.measurement.channels import ChannelPooling, channel_pooling
 from pliant.measurement.internal_shifts import shift_map
 from pliant.measurement.one_pass import measure, measure_each
@@ -14,6 +15,7 @@ __all__ = [
     "Watch",
     "accuracy_under",
     "channel_pooling",
+    "lie_derivative",
     "logarithmic",
     "measure",
     "measure_each",
