@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.prune import l1_unstructured
 
 from pliant._checks import InputError
 from pliant.metrics import filter_variations
@@ -113,3 +115,14 @@ def test_a_sigma_that_is_none_is_refused(sigma):
     with pytest.raises(InputError) as error:
         smooth_filters(nn.Conv2d(1, 1, 3), sigma)
     assert str(error.value) == f"sigma={sigma}: a standard deviation in pixels, 0 or more"
+
+
+@pytest.mark.parametrize("computed", [weight_norm, lambda layer: l1_unstructured(layer, "weight", 0.5)])
+def test_filters_that_are_computed_from_other_weights_are_refused(computed):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), computed(nn.Conv2d(2, 2, 3)))
+    with pytest.raises(InputError) as error:
+        smooth_filters(net, 0.5)
+    assert str(error.value) == (
+        "1.weight is computed from other weights (weight or spectral norm, pruning): remove that first, as with "
+        "torch.nn.utils.parametrize.remove_parametrizations"
+    )

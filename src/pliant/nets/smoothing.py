@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
@@ -20,19 +21,31 @@ def smooth_filters(model: Model, sigma: float) -> Model:
     deviation of the Gaussian, pixels (taps of the filter), sampled at whole pixels; outside a filter are zeros. The
     filter of each output channel (over all its input channels) keeps its Euclidean norm, a factor that batch norm
     would take away in any case. sigma = 0 is the identity to the bit. Raises `InputError` for a negative or infinite
-    `sigma`.
+    `sigma`, and for filters that are computed from other weights.
     """
     require(0 <= sigma < math.inf, f"sigma={sigma}: a standard deviation in pixels, 0 or more")
-    smooth = copy.deepcopy(model)
     if sigma == 0:
-        return smooth
-    convolutions = (module for module in smooth.modules() if isinstance(module, nn.Conv2d))
+        return copy.deepcopy(model)
+    for name, conv in _spatial(model):
+        require(
+            "weight" in conv._parameters,
+            f"{f'{name}.' if name else ''}weight is computed from other weights (weight or spectral norm, pruning): "
+            "remove that first, as with torch.nn.utils.parametrize.remove_parametrizations",
+        )
+    smooth = copy.deepcopy(model)
     # By identity: filters that two layers share are smoothed once.
-    filters = {id(conv.weight): conv.weight for conv in convolutions if max(conv.kernel_size) > 1}
+    filters = {id(conv.weight): conv.weight for _, conv in _spatial(smooth)}
     with torch.no_grad():
         for weight in filters.values():
             weight.copy_(_smoothed(weight.double(), sigma))
     return smooth
+
+
+def _spatial(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
+    """(Name, convolution) of those whose kernel is larger than 1x1."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1:
+            yield name, module
 
 
 def _smoothed(weight: Float[Tensor, "out in kh kw"], sigma: float) -> Float[Tensor, "out in kh kw"]:
