@@ -14,6 +14,66 @@ def outputs(model, images):
         return model.eval()(images)
 
 
+def recorded(model, images):
+    """The map that each module puts out, by name; of a module that runs several times the last."""
+    found = {}
+
+    def hook(name):
+        return lambda module, taken, out: found.update({name: out.clone()}) if torch.is_tensor(out) else None
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in model.named_modules()]
+    outputs(model, images)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def of_other_size(model, changed, images):
+    """The pools and the convolutions of stride 1 whose map has not the size that it had: there must be none."""
+    before, after = recorded(model, images), recorded(changed, images)
+    kinds = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d
+    names = [name for name, module in model.named_modules() if isinstance(module, kinds)]
+    full = [name for name in names if not (type(m := model.get_submodule(name)) is nn.Conv2d and max(m.stride) > 1)]
+    return [name for name in full if before[name].shape != after[name].shape]
+
+
+class Into(nn.Module):
+    """A strided convolution, an activation that is a function, and the one layer that takes what it puts out."""
+
+    def __init__(self, taker, stride=2):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride, 1)
+        self.taker = taker
+
+    def forward(self, images):
+        return self.taker(F.relu(self.conv(images)))
+
+
+class Down(nn.Module):
+    """A layer without parts that subsamples by a function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, images):
+        return self.function(images)
+
+
+class Maps(nn.Module):
+    """Two maps, of which one has been subsampled more often; each is averaged if `mean`."""
+
+    def __init__(self, mean=False):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
+        self.mean = mean
+
+    def forward(self, images):
+        one = F.relu(self.first(images))
+        two = F.relu(self.second(one))
+        return torch.cat((one.mean((2, 3)), two.mean((2, 3))), 1) if self.mean else (one, two)
+
+
 class Functional(nn.Module):
     """Downsampling by functions, and an activation that is one."""
 

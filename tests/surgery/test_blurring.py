@@ -1,15 +1,37 @@
+import copy
+
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-from surgery.small import Functional, GlobalPool, Shared, TwoArguments, Untraceable, images_of, outputs
+from surgery.small import (
+    Branches,
+    Down,
+    Functional,
+    GlobalPool,
+    Into,
+    Maps,
+    Shared,
+    TwoArguments,
+    Untraceable,
+    images_of,
+    of_other_size,
+    outputs,
+    recorded,
+)
+from timm.layers import BlurPool2d
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
+from timm.layers.std_conv import StdConv2d
+from torch import nn
 from torchvision.models import vgg
 
 from pliant._checks import InputError
 from pliant.nets import APS, BlurPool, PermutedPool, cifar_net
 from pliant.plan import DOWNSAMPLING
 from pliant.surgery import Left, Replaced, Surgery, adaptive_sampling, antialias
+from pliant.surgery.structure import kind_of
 
 MODELS = {
     "resnet18": lambda: torchvision.models.resnet18(),
@@ -18,7 +40,20 @@ MODELS = {
     "vgg16_bn": lambda: vgg.make_layers(vgg.cfgs["D"], batch_norm=True),
     "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(),
     "convnext_atto": lambda: timm.create_model("convnext_atto"),
-    "tf_efficientnet_b0": lambda: timm.create_model("tf_efficientnet_b0"),
+}
+UNBLURRED = {
+    **{name: MODELS[name] for name in ("resnet18", "mobilenet_v2", "vgg16_bn")},
+    "googlenet": lambda: torchvision.models.googlenet(init_weights=False, aux_logits=False),
+    "into_a_pool": lambda: Into(nn.MaxPool2d(3, 2, 1)),
+    "into_a_pool_of_stride_1": lambda: Into(nn.MaxPool2d(3, 1, 1)),
+    "into_a_strided_convolution": lambda: Into(nn.Conv2d(8, 8, 3, 2, 1)),
+    "into_a_shortcut": lambda: Into(nn.Conv2d(8, 8, 1, 2), stride=4),
+    "averages": lambda: nn.Sequential(nn.AvgPool2d(2), cifar_net("average_pool", width=0.1)[0]),
+    "functional": Functional,
+    "shared": Shared,
+    "branches": Branches,
+    "untraceable": Untraceable,
+    "maps": lambda: Maps(mean=True),
 }
 
 
@@ -37,12 +72,53 @@ def test_shapes_weights_and_their_names_stay_and_nothing_keeps_its_stride(name):
         before, after = outputs(model, images), outputs(surgery.model, images)
         assert before.shape == after.shape
         assert not torch.equal(before, after)
+        assert of_other_size(model, surgery.model, images) == []
     strided = (torch.nn.Conv2d, torch.nn.MaxPool2d, torch.nn.AvgPool2d)
     assert all(m.stride in (1, (1, 1)) for m in surgery.model.modules() if isinstance(m, strided))
     assert any(
         m.stride not in (1, (1, 1)) for m in model.modules() if isinstance(m, strided)
     )  # the given one is as it was
     surgery.model.load_state_dict(weights)
+
+
+@pytest.mark.parametrize("name", UNBLURRED)
+@pytest.mark.usefixtures("unchecked")  # what is traced is no tensor yet
+def test_with_a_filter_of_one_tap_every_layer_computes_what_it_did(name):
+    torch.manual_seed(0)
+    model, images = UNBLURRED[name]().double(), images_of(64).double()
+    surgery = antialias(model, filter=1)
+    assert any(isinstance(module, BlurPool) for module in surgery.model.modules()) == (name != "averages")
+    before, after = recorded(model, images), recorded(surgery.model, images)
+    for layer, expected in before.items():
+        # Between a convolution and its blur the map is larger, and every so many pixels are those that were.
+        step = after[layer].shape[-1] // expected.shape[-1] if expected.ndim == 4 else 1
+        torch.testing.assert_close(after[layer][..., ::step, ::step] if step > 1 else after[layer], expected)
+    assert of_other_size(model, surgery.model, images) == []
+
+
+def test_a_map_of_another_size_is_seen():
+    model = nn.Sequential(nn.Conv2d(3, 3, 3, 2, 1), nn.MaxPool2d(2), nn.Conv2d(3, 3, 1))
+    other = nn.Sequential(nn.Conv2d(3, 3, 3, 1, 1), nn.MaxPool2d(2), nn.Conv2d(3, 3, 1))
+    assert of_other_size(model, other, images_of(16)) == ["1", "2"]
+
+
+def test_a_pool_that_takes_what_a_function_puts_out_carries_the_blur_before_it():
+    model = Into(nn.MaxPool2d(3, 2, 1))
+    surgery, images, blur = antialias(model), images_of(32), BlurPool(8)
+    assert [str(entry) for entry in surgery.replaced] == [
+        "conv: Conv2d(3x3, stride 2) -> stride 1, and BlurPool(3 taps, stride 2) before taker",
+        "taker: MaxPool2d(3x3, stride 2) -> stride 1, then BlurPool(3 taps, stride 2)",
+    ]
+    mapped = blur(F.relu(F.conv2d(images, model.conv.weight, model.conv.bias, padding=1)))
+    expected = blur(F.max_pool2d(mapped, 3, 1, 1))
+    torch.testing.assert_close(outputs(surgery.model, images), expected.detach())
+
+
+def test_before_one_layer_blurs_run_in_the_order_of_what_they_follow():
+    model, images = Into(nn.Conv2d(8, 8, 1, 2), stride=4), images_of(64)
+    mapped = BlurPool(8, stride=4)(F.relu(F.conv2d(images, model.conv.weight, model.conv.bias, padding=1)))
+    expected = F.conv2d(BlurPool(8)(mapped), model.taker.weight, model.taker.bias)
+    torch.testing.assert_close(outputs(antialias(model).model, images), expected.detach())
 
 
 def test_of_a_residual_block_the_blur_stands_behind_the_activation_and_before_the_shortcut():
@@ -86,8 +162,44 @@ def test_pools_become_blurs():
     )
     average = antialias(torch.nn.Sequential(torch.nn.AvgPool2d(2)), filter=2)
     torch.testing.assert_close(average.model(images), F.avg_pool2d(images, 2))  # two taps are the average
+    partial = antialias(torch.nn.Sequential(torch.nn.AvgPool2d(2, ceil_mode=True)))
+    torch.testing.assert_close(partial.model(images), BlurPool(3)(images))  # blocks that the border cuts count
     centred = antialias(torch.nn.Sequential(torch.nn.AvgPool2d(3, 2, 1)))
     torch.testing.assert_close(centred.model(images), BlurPool(3)(images))
+
+
+def test_a_pool_that_a_model_holds_twice_is_replaced_twice():
+    pool = nn.MaxPool2d(2)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), pool, nn.Conv2d(4, 4, 3, 1, 1), pool)
+    surgery = antialias(model)
+    assert surgery.model[1] is surgery.model[3]
+    blurred = BlurPool(4)(F.max_pool2d(model[0](images_of(16)), 2, 1))
+    expected = BlurPool(4)(F.max_pool2d(model[2](blurred), 2, 1))
+    torch.testing.assert_close(surgery.model(images_of(16)), expected)
+
+
+def test_a_pool_that_hooks_stand_on_stays():
+    model = nn.Sequential(nn.MaxPool2d(2))
+    model[0].register_forward_hook(lambda module, taken, out: 2 * out)
+    surgery = antialias(model)
+    assert [entry.why for entry in surgery.left] == ["hooks stand on it, which would be lost"]
+    assert torch.equal(surgery.model(images_of(8)), 2 * F.max_pool2d(images_of(8), 2))
+
+
+def test_blurs_are_where_the_model_is():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2)).to("meta")
+    changed = antialias(model).model
+    assert [buffer.device.type for buffer in changed.buffers()] == ["meta", "meta"]
+    assert changed(images_of(16).to("meta")).shape == (2, 4, 4, 4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_devices_agree():
+    model, images = Into(nn.MaxPool2d(3, 2, 1)).double(), images_of(32).double()
+    found = outputs(antialias(copy.deepcopy(model).cuda()).model, images.cuda())
+    torch.testing.assert_close(found.cpu(), outputs(antialias(model).model, images))
+    assert BlurPool(3)(images.cuda()).device.type == "cuda"
 
 
 @pytest.mark.parametrize("name", DOWNSAMPLING)
@@ -128,6 +240,55 @@ def test_a_model_without_downsampling_says_so():
         ),
         (torch.nn.MaxPool2d(2, return_indices=True), "MaxPool2d(2x2, stride 2) stays: it puts out indices, too"),
         (torch.nn.LPPool2d(2, 2), "LPPool2d stays: it has no blurred counterpart"),
+        *(
+            (
+                torch.nn.AvgPool2d(kernel, stride, padding),
+                f"AvgPool2d({kernel}x{kernel}, stride {stride}) stays: a blur of 3 taps does not reach all of the "
+                "pixels that it averages: take a larger filter",
+            )
+            for kernel, stride, padding in ((4, 4, 0), (3, 3, 0), (5, 2, 2))
+        ),
+        (
+            torch.nn.AvgPool2d(2, divisor_override=3),
+            "AvgPool2d(2x2, stride 2) stays: it divides by 3, which a blur does not",
+        ),
+        (
+            MaxPool2dSame(3, 2),
+            "MaxPool2dSame(3x3, stride 2) stays: MaxPool2dSame computes in a way of its own",
+        ),
+        (
+            AvgPool2dSame(2, 2),
+            "AvgPool2dSame(2x2, stride 2) stays: AvgPool2dSame computes in a way of its own",
+        ),
+        (Conv2dSame(3, 4, 3, 2), "Conv2dSame(3x3, stride 2) stays: Conv2dSame computes in a way of its own"),
+        (StdConv2d(3, 4, 3, 2), "StdConv2d(3x3, stride 2) stays: StdConv2d computes in a way of its own"),
+        *(
+            (layer, f"{type(layer).__name__} stays: it has no blurred counterpart")
+            for layer in (
+                torch.nn.PixelUnshuffle(2),
+                torch.nn.Unfold(2, stride=2),
+                torch.nn.AdaptiveAvgPool2d((7, 1)),
+                torch.nn.AdaptiveMaxPool2d((None, 4)),
+            )
+        ),
+        *(
+            (Down(function), f"Down, a call of {name}, stays: it has no blurred counterpart")
+            for function, name in (
+                (lambda images: F.max_pool2d(images, 2), "max_pool2d"),
+                (lambda images: F.pad(images[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1)), "getitem"),
+                (lambda images: F.lp_pool2d(images, 2, 2), "lp_pool2d"),
+                (lambda images: F.interpolate(images, scale_factor=0.5), "interpolate"),
+                (lambda images: F.interpolate(images, size=(16, 16)), "interpolate"),
+                (lambda images: F.unfold(images, 2, stride=2), "unfold"),
+                (lambda images: F.pixel_unshuffle(images, 2), "pixel_unshuffle"),
+                (lambda images: F.adaptive_avg_pool2d(images, 7), "adaptive_avg_pool2d"),
+                (lambda images: F.adaptive_max_pool2d(images, (7, 7)), "adaptive_max_pool2d"),
+            )
+        ),
+        (
+            Down(lambda images: images if images.sum() < 0 else images[..., ::2, ::2]),
+            "Down stays: its forward cannot be traced (TraceError), so that functions in it may subsample unseen",
+        ),
     ],
 )
 def test_what_stays_is_listed_with_the_reason(layer, said):
@@ -136,6 +297,30 @@ def test_what_stays_is_listed_with_the_reason(layer, said):
     images = images_of(32)
     before, after = layer(images), surgery.model(images)
     assert torch.equal(*(out[0] if isinstance(out, tuple) else out for out in (before, after)))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        BlurPool2d(4),  # timm's: what blurs already needs nothing
+        nn.AdaptiveAvgPool2d(1),
+        nn.Unfold(3, padding=1),
+        Down(lambda images: F.interpolate(images, scale_factor=2)),
+        Down(lambda images: F.interpolate(images, size=images.shape[-2:])),
+        Down(lambda images: F.adaptive_avg_pool2d(images, 1)),
+        Down(lambda images: F.conv2d(images, images[:4, :, :1, :1])),
+        Down(lambda images: images[:, 1:, 1:]),
+    ],
+)
+def test_what_does_not_subsample_or_blurs_already_is_not_listed(layer):
+    assert str(antialias(nn.Sequential(layer))) == "The model has no downsampling to replace."
+
+
+def test_of_a_model_that_cannot_be_traced_it_is_said():
+    surgery = antialias(Untraceable())
+    assert [str(entry) for entry in surgery.left] == [
+        ": Untraceable stays: its forward cannot be traced (TraceError), so that functions in it may subsample unseen"
+    ]
 
 
 def test_functional_calls_are_named():
@@ -151,7 +336,14 @@ def test_functional_calls_are_named():
         "first: Conv2d(3x3, stride 2) -> stride 1, and BlurPool(3 taps, stride 2) before second"
     ]
     images = images_of(32)
-    assert outputs(surgery.model, images).shape == outputs(Functional(), images).shape
+    assert of_other_size(Functional(), surgery.model, images) == []
+
+
+def test_the_report_lists_layers_in_the_order_of_the_model():
+    layers = [nn.Conv2d(3, 3, 1, stride) for stride in (2, 5, 3, 6)]
+    surgery = antialias(nn.Sequential(*layers))
+    assert [entry.layer for entry in surgery.replaced] == ["0", "2"]
+    assert [entry.layer for entry in surgery.left] == ["1", "3"]
 
 
 def test_where_what_follows_cannot_be_told_the_blur_follows_the_convolution():
@@ -163,15 +355,40 @@ def test_where_what_follows_cannot_be_told_the_blur_follows_the_convolution():
     assert outputs(surgery.model, images_of(16)).shape == outputs(Untraceable(), images_of(16)).shape
 
 
+def test_where_it_cannot_be_told_a_layer_that_is_held_twice_carries_no_blur():
+    relu, model = nn.ReLU(), Untraceable()
+    model.body = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), relu, nn.Conv2d(4, 4, 3, 1, 1), relu)
+    surgery = antialias(model)
+    assert surgery.replaced[0].now == "stride 1, and BlurPool(3 taps, stride 2) behind body.1"
+    assert of_other_size(model, surgery.model, images_of(32)) == []
+
+
+def test_a_norm_that_holds_a_weight_for_every_position_is_not_passed():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.LayerNorm([4, 8, 8]), nn.ReLU())
+    surgery = antialias(model)
+    assert surgery.replaced[0].now == "stride 1, and BlurPool(3 taps, stride 2) behind 0"
+    assert outputs(surgery.model, images_of(16)).shape == (2, 4, 8, 8)
+
+
+def test_activations_are_told_by_where_they_are_defined():
+    timms = [timm.layers.activations.Swish(), timm.layers.activations_me.SwishMe()]
+    assert [kind_of(layer) for layer in (nn.ReLU(), nn.PReLU(), *timms)] == ["activation"] * 4
+    recorder = type("Recorder", (nn.Module,), {"__module__": "mine.activation_maps"})()
+    assert kind_of(recorder) == kind_of(nn.MultiheadAttention(4, 1)) == ""
+
+
 def test_a_convolution_used_twice_is_blurred_each_time():
     surgery = antialias(Shared())
     assert [entry.now for entry in surgery.replaced] == ["stride 1, and BlurPool(3 taps, stride 2) behind conv"]
     assert outputs(surgery.model, images_of(16)).shape == outputs(Shared(), images_of(16)).shape
 
 
+@pytest.mark.usefixtures("unchecked")  # what is traced is no tensor yet
 def test_it_can_be_trained_copied_and_operated_on_again():
     surgery = antialias(torchvision.models.resnet18())
     assert isinstance(surgery, Surgery)
+    again = antialias(antialias(Into(nn.AvgPool2d(3, 2, 1))).model)
+    assert (again.replaced, again.left) == ((), ())  # also where what carries a blur is one
     again = antialias(surgery.model, filter=5)
     assert (again.replaced, again.left) == ((), ())
     again.model.train()(images_of(32)).sum().backward()

@@ -3,11 +3,15 @@ import copy
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 import torchvision
-from surgery.small import Branches, Functional, Shared, Untraceable, images_of, outputs
+from surgery.small import Branches, Functional, Into, Maps, Shared, Untraceable, images_of, of_other_size, outputs
+from timm.layers import BlurPool2d
+from timm.layers.pool2d_same import MaxPool2dSame
+from torch import nn
 
 from pliant._checks import InputError
-from pliant.nets import BlurPool, cifar_net
+from pliant.nets import APS, BlurPool, cifar_net
 from pliant.plan import DOWNSAMPLING
 from pliant.surgery import adaptive_sampling
 
@@ -38,9 +42,48 @@ def test_a_random_model_with_global_pooling_has_full_circular_consistency(name):
     assert surgery.left == ()
     assert change(surgery.model, images) < 1e-9
     assert change(model, images) > 1e-6  # must fail
-    assert outputs(model, images).shape == outputs(surgery.model, images).shape
+    assert of_other_size(model, surgery.model, images) == []
     assert list(surgery.model.state_dict()) == list(model.state_dict())
     surgery.model.load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize(
+    "taker",
+    [
+        nn.MaxPool2d(3, 2, 1),
+        nn.MaxPool2d(3, 1, 1),
+        nn.AvgPool2d(2),
+        nn.Conv2d(8, 8, 5, padding=2),
+        nn.Conv2d(8, 8, 3, padding=2, dilation=2),
+        nn.Conv2d(8, 8, 5, 2, 2),
+        nn.Conv2d(8, 8, 1, 2),
+    ],
+)
+def test_a_layer_that_takes_what_a_function_puts_out_carries_the_sampling_before_it(taker):
+    torch.manual_seed(0)
+    model, images = Into(taker, stride=4).double(), images_of(32).double()
+    surgery = adaptive_sampling(nn.Sequential(model, nn.AdaptiveAvgPool2d(1)))
+    assert surgery.left == ()
+    assert surgery.replaced[0].now.endswith("before 0.taker")
+    assert outputs(surgery.model[0], images).shape == outputs(model, images).shape
+    assert change(surgery.model, images) < 1e-9
+
+
+def test_samplings_before_one_layer_run_in_the_order_of_what_they_follow():
+    model, images = Into(nn.Conv2d(8, 8, 1, 2), stride=4), images_of(32)
+    wrapped = F.pad(images, (1, 1, 1, 1), mode="circular")
+    mapped = F.relu(F.conv2d(wrapped, model.conv.weight, model.conv.bias))
+    expected = F.conv2d(APS(8)(APS(8, 4)(mapped)), model.taker.weight, model.taker.bias)
+    torch.testing.assert_close(outputs(adaptive_sampling(model).model, images), expected.detach())
+
+
+def test_maps_that_leave_the_model_side_by_side_do_not_meet():
+    torch.manual_seed(0)
+    assert [entry.layer for entry in adaptive_sampling(Maps()).replaced] == ["first", "second"]
+    surgery = adaptive_sampling(Maps(mean=True).double())
+    assert surgery.left == ()
+    assert change(surgery.model, images_of(16).double()) < 1e-9
+    assert adaptive_sampling(timm.create_model("resnet18", features_only=True)).left == ()
 
 
 def test_the_shortcut_takes_the_grid_that_the_residual_branch_has_chosen():
@@ -79,7 +122,8 @@ def test_a_copy_chooses_for_itself():
 
 
 def test_branches_that_meet_after_other_strides_stay():
-    surgery = adaptive_sampling(Branches(uneven=True))
+    model = Branches(uneven=True)
+    surgery = adaptive_sampling(model)
     why = "branches that meet subsample in different steps"
     assert {entry.layer: entry.why for entry in surgery.left} == {
         "left.0": why,
@@ -88,7 +132,8 @@ def test_branches_that_meet_after_other_strides_stay():
         "right.0": "what it puts out meets that of left.0, which stays",
         "right.1": "what it puts out meets that of left.2, which stays",
     }
-    assert torch.allclose(outputs(surgery.model, images_of(16)), outputs(surgery.model, images_of(16)))
+    model.stem.padding_mode = "circular"  # which is all that has changed
+    torch.testing.assert_close(outputs(surgery.model, images_of(16)), outputs(model, images_of(16)))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +146,7 @@ def test_branches_that_meet_after_other_strides_stay():
         ),
         (Shared(), "conv", "it runs 2 times in a forward pass"),
         (Functional(), "max_pool2d_1", "it has no counterpart that follows the image"),
-        (timm.create_model("tf_efficientnet_b0"), "conv_stem", "Conv2dSame pads in a way of its own"),
+        (timm.create_model("tf_efficientnet_b0"), "conv_stem", "Conv2dSame computes in a way of its own"),
         (
             torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2)),
             "0",
@@ -113,6 +158,14 @@ def test_branches_that_meet_after_other_strides_stay():
             "a stride above 4: at every pixel it would run 64 times as often",
         ),
         (torch.nn.Sequential(BlurPool(3)), "0", "it has no counterpart that follows the image"),
+        (torch.nn.Sequential(BlurPool2d(3)), "0", "it has no counterpart that follows the image"),
+        (torch.nn.Sequential(MaxPool2dSame(3, 2)), "0", "MaxPool2dSame computes in a way of its own"),
+        (torch.nn.Sequential(*[torch.nn.MaxPool2d(2)] * 2), "0", "it runs 2 times in a forward pass"),
+        (
+            Untraceable(),
+            "",
+            "its forward cannot be traced (TraceError), so that functions in it may subsample unseen",
+        ),
         (torch.nn.Sequential(torch.nn.MaxPool2d(2, return_indices=True)), "0", "it puts out indices, too"),
     ],
 )

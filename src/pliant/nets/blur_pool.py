@@ -45,7 +45,7 @@ class BlurPool(nn.Module):
         channels = images.shape[1]
         margins = (taps - 1) // 2, taps // 2
         around = padded(images, margins, margins, self.padding)
-        filters = self.filter.to(images.dtype).expand(channels, 1, taps, taps)
+        filters = self.filter.to(images).expand(channels, 1, taps, taps)
         return F.conv2d(around, filters, stride=self.stride, groups=channels)
 
     def extra_repr(self) -> str:

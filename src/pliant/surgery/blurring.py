@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from pliant._checks import require
 from pliant.nets import APS, LPS, AveragePool, BlurPool, MaxPool, PermutedPool, Subsample
 from pliant.surgery.outcome import Left, Replaced, Surgery
-from pliant.surgery.structure import (
-    Place,
+from pliant.surgery.placing import Place, attach, hooked, replace_module
+from pliant.surgery.structure import Wiring
+from pliant.surgery.subsampling import (
     Pool,
-    Wiring,
-    attach,
     described,
+    opaque,
     others,
+    own_way,
     pair,
     pools,
-    replace_module,
     stride_of,
     strided_convolutions,
     uneven,
@@ -28,55 +28,68 @@ from pliant.surgery.structure import (
 Model = TypeVar("Model", bound=nn.Module)
 
 _OWN = (APS, LPS, PermutedPool)
+_SIZE = "the size of its output is not that of a blur"
 
 
 def antialias(model: Model, filter: int = 3) -> Surgery[Model]:
     """A copy of the model that blurs before it subsamples, with a report; the given model is unchanged. Zhang 2019.
 
-    filter: taps a side of the binomial filter of every `BlurPool`, 1 or more; its border is reflected.
+    filter: taps a side of the binomial filter of every `BlurPool`, 1 or more; its border is reflected, whatever stood
+        there. 1 only subsamples: the model then computes what it did. A filter of fewer taps than a stride leaves out
+        pixels: with a stride of 4, 3 taps pass over every fourth row and column.
 
     - A strided convolution runs at every pixel, and the blur with the stride comes behind the normalisation and the
       activation that follow it. What follows is read off the traced forward pass. An activation that is a function, or
       a module used several times, as in torchvision's residual blocks, has the blur before the next layer. Where the
       model cannot be traced, only sequences are read; what they do not tell has the blur right behind the convolution.
       The report says where each blur stands.
-    - Before a strided 1x1 convolution, as of a shortcut, the blur stands itself: the two commute.
+    - Before a strided 1x1 convolution, as of a shortcut, the blur stands itself: the two commute. Where an activation
+      follows, this departs from Zhang, who blurs behind it.
     - Max pooling runs at every pixel, then comes the blur. Average pooling and plain subsampling become the blur alone.
 
     All weights keep their values and names, `state_dict()` its keys, and outputs their shapes. A convolution costs the
     square of its stride more. Left as they are, and listed with the reason: strides above 4, such as the patches of a
-    transformer; pools whose output size a blur does not give; functional calls; other dimensions. Raises `InputError`
-    for a filter below 1.
+    transformer; pools whose output size a blur does not give, averages over more pixels than the blur reaches; layers
+    derived from torch's that compute in a way of their own; functional calls; other dimensions; layers whose forward
+    cannot be traced, for they may subsample. What subsamples by reshaping is not seen. Raises `InputError` for a
+    filter below 1.
     """
     require(filter >= 1, f"filter={filter}: taps a side, 1 or more; 3 is the usual")
     changed = copy.deepcopy(model)
     if left_whole := whole_model(changed):
         return Surgery(changed, (), left_whole)
     wiring = Wiring.of(changed)
-    replaced: list[Replaced] = []
     left = [Left(name, what, "it has no blurred counterpart") for name, what in others(wiring, _OWN)]
-    old_pools = list(pools(changed))
+    left += opaque(wiring)
     # All places before the first change: what is attached changes what follows what.
-    convolutions = [(name, conv, _place(wiring, name, conv)) for name, conv in strided_convolutions(changed)]
-    for name, conv, place in convolutions:
+    places = {name: _place(wiring, name, conv) for name, conv in strided_convolutions(changed)}
+    device = next((weight.device for weight in changed.parameters()), None)
+    pooled: list[Replaced] = []
+    # Pools first: what is attached to one would be lost with it.
+    for name, pool in list(pools(changed)):
+        was, strides = described(pool), stride_of(pool)
+        before, why = _before_blur(pool, filter)
+        if why := uneven(strides) or own_way(pool) or hooked(pool) or why:
+            left.append(Left(name, was, why))
+            continue
+        replace_module(changed, name, *before, BlurPool(0, filter, strides[0]).to(device))
+        now = "stride 1, then " if any(isinstance(layer, nn.MaxPool2d) for layer in before) else ""
+        pooled.append(Replaced(name, was, now + _blur(filter, strides[0])))
+    replaced: list[Replaced] = []
+    blurs: dict[str, BlurPool] = {}
+    for name, conv in list(strided_convolutions(changed)):
         was = described(conv)
-        if why := uneven(pair(conv.stride)):
+        if why := uneven(pair(conv.stride)) or own_way(conv):
             left.append(Left(name, was, why))
             continue
         stride, conv.stride = conv.stride[0], (1, 1)
-        attach(changed, place, "blur", BlurPool(conv.out_channels, filter, stride))
-        replaced.append(Replaced(name, was, f"stride 1, and {_blur(filter, stride)} {place}"))
-    for name, pool in old_pools:
-        was, strides = described(pool), stride_of(pool)
-        before, why = _before_blur(pool)
-        if why := uneven(strides) or why:
-            left.append(Left(name, was, why))
-            continue
-        blur = BlurPool(0, filter, strides[0])
-        replace_module(changed, name, blur if before is None else nn.Sequential(before, blur))
-        now = "stride 1, then " if isinstance(before, nn.MaxPool2d) else ""
-        replaced.append(Replaced(name, was, now + _blur(filter, strides[0])))
-    return Surgery(changed, tuple(replaced), tuple(left))
+        blurs[name] = BlurPool(conv.out_channels, filter, stride).to(conv.weight.device)
+        replaced.append(Replaced(name, was, f"stride 1, and {_blur(filter, stride)} {places[name]}"))
+    # The last to run comes first, as the latest attached runs ahead of the others.
+    runs = wiring.run_order()
+    for name in sorted(blurs, key=lambda name: -runs.get(name, 0)):
+        attach(changed, places[name], "blur", blurs[name])
+    return Surgery(changed, (*replaced, *pooled), tuple(left))
 
 
 def _place(wiring: Wiring, name: str, conv: nn.Conv2d) -> Place:
@@ -84,24 +97,36 @@ def _place(wiring: Wiring, name: str, conv: nn.Conv2d) -> Place:
     return Place(name, before=True) if pointwise else wiring.behind_activation(name)
 
 
-def _before_blur(pool: Pool) -> tuple[nn.Module | None, str]:
-    """What runs before the blur, so that the output has the size it had; or why nothing gives that."""
-    size = "the size of its output is not that of a blur"
+def _before_blur(pool: Pool, filter: int) -> tuple[tuple[nn.Module, ...], str]:
+    """What runs before the blur, so that the output has the size it had; or why no blur takes the pool's place."""
     if isinstance(pool, MaxPool):
-        return nn.MaxPool2d(2, 1), ""
-    if isinstance(pool, AveragePool | Subsample):
-        return _WholeBlocks(2), ""
+        return (nn.MaxPool2d(2, 1),), ""
+    if isinstance(pool, Subsample):
+        return (_WholeBlocks(2),), ""
+    if isinstance(pool, AveragePool):
+        return (_WholeBlocks(2),), _short(2, 0, filter)
     if isinstance(pool, nn.MaxPool2d):
         if pool.return_indices:
-            return None, "it puts out indices, too"
-        whole = nn.MaxPool2d(pool.kernel_size, 1, pool.padding, pool.dilation)
-        return (None, size) if pool.ceil_mode else (whole, "")
-    stride = stride_of(pool)[0]
-    kernels, paddings = pair(pool.kernel_size), pair(pool.padding)
-    if kernels == (stride, stride) and paddings == (0, 0):
-        return (None if pool.ceil_mode else _WholeBlocks(stride)), ""
+            return (), "it puts out indices, too"
+        return (nn.MaxPool2d(pool.kernel_size, 1, pool.padding, pool.dilation),), _SIZE if pool.ceil_mode else ""
+    if pool.divisor_override is not None:
+        return (), f"it divides by {pool.divisor_override}, which a blur does not"
+    stride, kernels, paddings = stride_of(pool)[0], pair(pool.kernel_size), pair(pool.padding)
+    blocks = kernels == (stride, stride) and paddings == (0, 0)
     centred = all(2 * padding == kernel - 1 for kernel, padding in zip(kernels, paddings, strict=True))
-    return None, "" if centred and not pool.ceil_mode else size
+    if not blocks and (pool.ceil_mode or not centred):
+        return (), _SIZE
+    why = max(_short(kernel, padding, filter) for kernel, padding in zip(kernels, paddings, strict=True))
+    return ((_WholeBlocks(stride),) if blocks and not pool.ceil_mode else ()), why
+
+
+def _short(kernel: int, padding: int, filter: int) -> str:
+    """Why no blur takes the place of an average: pixels of it would have no weight. The blur's middle stands over the
+    pixel at `padding`, and an even filter reaches one pixel further to the right.
+    """
+    if (filter - 1) // 2 >= padding and filter // 2 >= kernel - 1 - padding:
+        return ""
+    return f"a blur of {filter} taps does not reach all of the pixels that it averages: take a larger filter"
 
 
 def _blur(filter: int, stride: int) -> str:

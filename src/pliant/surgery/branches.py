@@ -72,6 +72,8 @@ def follow(wiring: Wiring, alike: Alike, sites: Mapping[str, Any]) -> None:
     """Walk the graph from the input on, and tell `alike` wherever maps meet. `sites`: names of layers, and of calls."""
     paths: dict[fx.Node, Path | None] = {}
     for node in wiring.graph.nodes if wiring.graph else ():
+        if node.op == "output":
+            continue  # maps that leave the model side by side do not meet
         arriving = [path for taken in node.all_input_nodes if (path := paths[taken]) is not None]
         if node.op == "placeholder":
             paths[node] = ()

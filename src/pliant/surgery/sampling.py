@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from collections.abc import Mapping
 from typing import TypeVar, final
 
 from jaxtyping import Float
@@ -12,16 +13,15 @@ from pliant.nets import APS, AveragePool, BlurPool, MaxBlurPool, MaxPool, Permut
 from pliant.nets.phases import largest_phase, take_phase
 from pliant.surgery.branches import Alike, follow
 from pliant.surgery.outcome import Left, Replaced, Surgery
-from pliant.surgery.structure import (
-    Place,
+from pliant.surgery.placing import Place, attach, hooked, replace_module
+from pliant.surgery.structure import Wiring
+from pliant.surgery.subsampling import (
     Pool,
-    Wiring,
-    attach,
     described,
+    opaque,
     others,
     pair,
     pools,
-    replace_module,
     stride_of,
     strided_convolutions,
     whole_model,
@@ -50,7 +50,9 @@ def adaptive_sampling(model: Model) -> Surgery[Model]:
 
     Which branches meet is read off the traced forward pass; of a model that cannot be traced all is left. Left, too,
     and listed with the reason: strides above 4, layers whose output is not their input over the stride, branches that
-    meet after different strides, layers used several times, functional calls.
+    meet after different strides, layers used several times, layers derived from torch's that compute in a way of their
+    own, functional calls, layers whose forward cannot be traced, for they may subsample. What subsamples by reshaping
+    is not seen.
     """
     changed = copy.deepcopy(model)
     if left_whole := whole_model(changed):
@@ -61,20 +63,24 @@ def adaptive_sampling(model: Model) -> Surgery[Model]:
     if wiring.graph is None:
         why = f"{wiring.why}, so that it is not known which branches meet"
         what = {name: described(layer) for name, layer in strided.items()} | other
-        return Surgery(changed, (), tuple(Left(name, said, why) for name, said in what.items()))
+        return Surgery(changed, (), (*(Left(name, said, why) for name, said in what.items()), *opaque(wiring)))
     alike = _alike(wiring, strided, other)
-    kept = [members for members in alike.groups() if not set(members) & other.keys()]
+    kept = alike.groups()
     left = [Left(name, what, alike.refused[name]) for name, what in other.items()]
     left += [
         Left(name, described(layer), alike.refused[name]) for name, layer in strided.items() if name in alike.refused
     ]
+    left += opaque(wiring)
     places = {name: _place(wiring, name, strided[name]) for members in kept for name in members}
     order = {place: number for number, place in enumerate(_run_order(wiring))}
+    first = {name: min(members, key=lambda name: order[places[name]]) for members in kept for name in members}
+    samplings = _samplings(first, strided)
     replaced: list[Replaced] = _wrap_others(changed, strided, left)
-    for members in kept:
-        members.sort(key=lambda name: order[places[name]])
-        for name, sampling in zip(members, _samplings(members, strided), strict=True):
-            replaced.append(_sample(changed, name, strided[name], places[name], sampling, members[0]))
+    # Pools first: what is attached to one would be lost with it. Then the last to run, as the latest attached runs
+    # ahead of the others.
+    runs = wiring.run_order()
+    for name in sorted(samplings, key=lambda name: (isinstance(strided[name], nn.Conv2d), -runs[name])):
+        replaced.append(_sample(changed, name, strided[name], places[name], samplings[name], first[name]))
     position = {name: number for number, (name, _) in enumerate(changed.named_modules())}
     replaced.sort(key=lambda entry: position[entry.layer])
     return Surgery(changed, tuple(replaced), tuple(left))
@@ -84,13 +90,17 @@ def _alike(wiring: Wiring, strided: dict[str, Layer], other: dict[str, str]) -> 
     runs = Counter(name for name, _ in wiring.calls())
     refused = dict.fromkeys(other, "it has no counterpart that follows the image")
     for name, layer in strided.items():
-        why = margins_of(layer)[1]
+        why = margins_of(layer)[1] or _hooked(layer)
         if why or runs[name] != 1:
             refused[name] = why or f"it runs {runs[name]} times in a forward pass"
     strides = {name: _stride(layer) for name, layer in strided.items()} | dict.fromkeys(other, 2)
     alike = Alike(strides, refused)
     follow(wiring, alike, strides)
     return alike
+
+
+def _hooked(layer: Layer) -> str:
+    return "" if isinstance(layer, nn.Conv2d) else hooked(layer)
 
 
 def _stride(layer: Layer) -> int:
@@ -108,13 +118,17 @@ def _run_order(wiring: Wiring) -> list[Place]:
     return [Place(name, before) for name, _ in wiring.calls() for before in (True, False)]
 
 
-def _samplings(members: list[str], strided: dict[str, Layer]) -> list[nn.Module]:
-    """One for each of the layers that share a choice; the first of them to run makes it."""
-    stride = _stride(strided[members[0]])
-    if len(members) == 1:
-        return [APS(0, stride)]
-    first = LeadingAPS(stride)
-    return [first, *(FollowingAPS(first) for _ in members[1:])]
+def _samplings(first: Mapping[str, str], strided: Mapping[str, Layer]) -> dict[str, nn.Module]:
+    """One for each layer, by name. Of those that share a choice, the `first` to run makes it."""
+    sharing = Counter(first.values())
+    leading = {name: LeadingAPS(_stride(strided[name])) for name, count in sharing.items() if count > 1}
+    found: dict[str, nn.Module] = {}
+    for name, chooser in first.items():
+        if chooser not in leading:
+            found[name] = APS(0, _stride(strided[name]))
+        else:
+            found[name] = leading[chooser] if name == chooser else FollowingAPS(leading[chooser])
+    return found
 
 
 def _sample(model: nn.Module, name: str, layer: Layer, place: Place, sampling: nn.Module, first: str) -> Replaced:
@@ -127,7 +141,7 @@ def _sample(model: nn.Module, name: str, layer: Layer, place: Place, sampling: n
         return Replaced(name, was, f"stride 1, and {choice} {place}")
     whole = _at_every_pixel(layer)
     parts = [Wrap(rows, columns), whole, sampling] if whole is not None else [sampling]
-    replace_module(model, name, nn.Sequential(*parts) if len(parts) > 1 else sampling)
+    replace_module(model, name, *parts)
     return Replaced(name, was, f"{'stride 1, then ' if whole is not None else ''}{choice}")
 
 
@@ -148,7 +162,7 @@ def _wrap_others(model: nn.Module, strided: dict[str, Layer], left: list[Left]) 
         if name in strided or not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             continue
         (rows, columns), why = margins_of(layer)
-        if why:
+        if why := why or _hooked(layer):
             left.append(Left(name, described(layer), why))
             continue
         if not any((*rows, *columns)) or (isinstance(layer, nn.Conv2d) and layer.padding_mode == "circular"):
@@ -157,7 +171,7 @@ def _wrap_others(model: nn.Module, strided: dict[str, Layer], left: list[Left]) 
         if isinstance(layer, nn.Conv2d):
             _wrap(model, name, layer, (rows, columns))
         elif (whole := _at_every_pixel(layer)) is not None:
-            replace_module(model, name, nn.Sequential(Wrap(rows, columns), whole))
+            replace_module(model, name, Wrap(rows, columns), whole)
     return replaced
 
 
@@ -169,7 +183,7 @@ def _wrap(model: nn.Module, name: str, conv: nn.Conv2d, around: Margins) -> None
         conv.padding_mode = "circular"
     else:  # torch's own wraps around once at most, and by as much on both sides
         conv.padding, conv.padding_mode = (0, 0), "zeros"
-        attach(model, Place(name, before=True), "wrap", Wrap(rows, columns))
+        attach(model, Place(name, before=True), "wrap", Wrap(rows, columns), last=True)
 
 
 @final

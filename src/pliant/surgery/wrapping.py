@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pliant.nets import AveragePool, MaxPool, Subsample
 from pliant.nets.blur_pool import padded
-from pliant.surgery.structure import Pool, pair, stride_of, uneven
+from pliant.surgery.subsampling import Pool, own_way, pair, stride_of, uneven
 
 Margins = tuple[tuple[int, int], tuple[int, int]]
 """Rows above and below, columns left and right."""
@@ -38,8 +38,8 @@ def margins_of(layer: nn.Conv2d | Pool) -> tuple[Margins, str]:
         return ((0, 0), (0, 0)), ""
     if isinstance(layer, MaxPool | AveragePool):
         return ((0, 1), (0, 1)), ""
-    if isinstance(layer, nn.Conv2d) and type(layer).forward is not nn.Conv2d.forward:
-        return ((0, 0), (0, 0)), f"{type(layer).__name__} pads in a way of its own"
+    if why := own_way(layer):
+        return ((0, 0), (0, 0)), why
     if isinstance(layer, nn.MaxPool2d) and layer.return_indices:
         return ((0, 0), (0, 0)), "it puts out indices, too"
     strides = pair(layer.stride) if isinstance(layer, nn.Conv2d) else stride_of(layer)
