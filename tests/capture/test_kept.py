@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 import torch
 from torch import nn
@@ -79,3 +81,20 @@ def test_calibrated_needs_images():
     with pytest.raises(InputError) as error:
         batch_norm(net(), "calibrate")
     assert str(error.value) == ("unknown batch_norm 'calibrate'. Did you mean 'calibrated'?")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_parameters_take_gradients_again_that_did_before(fails):
+    model = net()
+    model[0].bias.requires_grad_(False)
+    before = [parameter.requires_grad for parameter in model.parameters()]
+    assert set(before) == {True, False}
+
+    def change():
+        model.requires_grad_(not fails)
+        if fails:
+            raise RuntimeError("no")
+
+    with contextlib.suppress(RuntimeError), kept(model):
+        change()
+    assert [parameter.requires_grad for parameter in model.parameters()] == before

@@ -268,6 +268,58 @@ def test_an_invertible_deformation_shrinks_what_folds_and_says_how_often(name):
     assert torch.equal(alone.displacement[0], kept.displacement[4])
 
 
+BOUNDED = {**MEMBERS, "whole": Translate(x=(-2.5, 4.3), y=3.0, whole=True), "fixed": Rotate(degrees=5)}
+bounded = pytest.mark.parametrize("name", BOUNDED)
+
+
+def drawn_by(name):
+    """Many draws of a member: (images, *p)."""
+    return BOUNDED[name].parameters(range(10 if name == "flow" else 2000), SIZE, seed=3)
+
+
+def beyond(drawn):
+    """As many parameters as there are draws, most of them far beyond any of those."""
+    noise = torch.randn(drawn.shape, generator=torch.Generator().manual_seed(0))
+    return 3 * drawn + (1 + drawn.abs().amax()) * noise
+
+
+@bounded
+def test_what_is_drawn_lies_within_the_bound(name):
+    drawn = drawn_by(name)
+    changed = (BOUNDED[name].within(drawn, SIZE) != drawn).flatten(1).any(1)
+    assert float(changed.float().mean()) <= (0.004 if name == "max_entropy" else 0)  # normal numbers have no bound
+
+
+@bounded
+def test_parameters_beyond_the_bound_come_back_inside_and_stay(name):
+    member, drawn = BOUNDED[name], drawn_by(name)
+    wild = beyond(drawn)
+    given = wild.clone()
+    back = member.within(wild, SIZE)
+    assert torch.equal(wild, given)
+    assert (back != wild).flatten(1).any(1).float().mean() > 0.9
+    assert torch.equal(member.within(back, SIZE), back)
+    assert member.within(wild.double(), SIZE).dtype == torch.float64
+    low, high = drawn.amin(0), drawn.amax(0)
+    margin = 0.02 * (high - low) + 1e-6
+    inside = (back >= low - margin) & (back <= high + margin)
+    assert inside.all() or name == "max_entropy"  # whose bound is on all coefficients together
+
+
+@pytest.mark.parametrize("name", [name for name in BOUNDED if name != "max_entropy"])
+def test_they_come_back_to_the_nearest(name):
+    drawn = drawn_by(name)
+    wild = beyond(drawn)[:20]
+    moved = (wild - BOUNDED[name].within(wild, SIZE)).flatten(1).norm(dim=1)
+    assert (torch.cdist(wild.flatten(1), drawn.flatten(1)).amin(1) >= moved * (1 - 1e-5) - 1e-4).all()
+
+
+def test_no_parameters_at_all_lie_within():
+    for name, member in BOUNDED.items():
+        none = member.parameters([], SIZE)
+        assert member.within(none, SIZE).shape == none.shape, name
+
+
 @pytest.mark.parametrize("name", ["translate", "rotate", "scale", "shear", "affine"])
 def test_maps_that_are_one_to_one_are_never_shrunk(name):
     field = dataclasses.replace(MEMBERS[name], invertible=True).sample(range(6), SIZE)

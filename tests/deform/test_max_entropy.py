@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from reference import sine_series
+from scipy import stats
 
 from pliant._checks import InputError
 from pliant.deform import MaxEntropy
@@ -42,6 +43,23 @@ def test_coefficients_are_normal_with_the_deviations_of_their_modes():
     assert float(fourth) == pytest.approx(3, rel=0.03)
     together = (found / deviations).flatten(1).T.corrcoef() - torch.eye(2 * len(MODES))
     assert together.abs().max() < 0.03
+
+
+@pytest.mark.parametrize("cutoff", [2, 3, 6])
+def test_the_bound_holds_all_draws_but_one_in_a_thousand(cutoff):
+    member = MaxEntropy(cutoff)
+    modes = [(i, j) for i in range(1, cutoff + 1) for j in range(1, cutoff + 1) if math.hypot(i, j) < cutoff + 0.5]
+    drawn = member.parameters(range(40_000), (8, 8))
+    kept = member.within(drawn, (8, 8))
+    shrunk = (kept != drawn).flatten(1).any(1)
+    assert float(shrunk.float().mean()) == pytest.approx(0.001, abs=5e-4)
+    weights = torch.tensor([float(i * i + j * j) for i, j in modes])
+    energy = (kept.square() * weights).sum((1, 2))
+    bound = stats.chi2.ppf(0.999, 2 * len(modes))
+    assert energy.max() <= bound * (1 + 2e-5)
+    torch.testing.assert_close(energy[shrunk], torch.full_like(energy[shrunk], bound), rtol=2e-5, atol=0)
+    factors = kept[shrunk] / drawn[shrunk]
+    torch.testing.assert_close(factors, factors[:, :1, :1].expand_as(factors))
 
 
 @pytest.mark.parametrize("cutoff", [2, 3, 5, 10])

@@ -46,3 +46,10 @@ def test_no_radius_is_refused():
     with pytest.raises(InputError) as error:
         Pose(radius=0)
     assert str(error.value) == "radius=0: it must be above 0"
+
+
+def test_a_motion_that_is_too_long_keeps_its_direction():
+    parameters = torch.tensor([[-3.0, 40.0, 6.0, -8.0], [5.0, 6.0, 0.3, 0.4], [0.0, 0.0, 0.0, 0.0]])
+    found = Pose(5.0, 8.0).within(parameters, (13, 18))
+    torch.testing.assert_close(found[0], torch.tensor([0.0, 12.0, 3.0, -4.0]))
+    assert torch.equal(found[1:], parameters[1:])

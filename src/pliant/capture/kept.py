@@ -16,7 +16,9 @@ BATCH_NORMS = ("as_is", "untouched", "calibrated")
 
 @contextmanager
 def kept(model: nn.Module) -> Iterator[None]:
-    """Within the context the model's modes and buffers may change; at the end they are as they were."""
+    """Within the context the model's modes and buffers may change, and which parameters take gradients; at the end all
+    is as it was.
+    """
     modes = [(module, module.training) for module in model.modules()]
     buffers = [
         (module, name, buffer, None if buffer is None else buffer.detach().clone())
@@ -24,6 +26,7 @@ def kept(model: nn.Module) -> Iterator[None]:
         for name, buffer in module._buffers.items()
     ]
     momenta = [(norm, norm.momentum) for norm in _norms(model)]
+    trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
         yield
     finally:
@@ -31,6 +34,9 @@ def kept(model: nn.Module) -> Iterator[None]:
             module.training = training
         for norm, momentum in momenta:
             norm.momentum = momentum
+        for parameter, gradient in trained:
+            if parameter.requires_grad != gradient:
+                parameter.requires_grad_(gradient)
         with torch.no_grad():
             for module, name, buffer, copy in buffers:
                 if buffer is not None and copy is not None:

@@ -36,8 +36,13 @@ class Motion(Deformation):
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 6"]:
         """Degrees, x and y (pixels), scale, shear_x and shear_y (degrees), each uniform between its ends."""
         numbers = source.uniform(len(STILL))
-        low, high = numbers.new_tensor(list((STILL | self.ends(size)).values())).unbind(1)
+        low, high = self._ends_of_all(numbers, size)
         return torch.lerp(low, high, numbers)
+
+    def within(self, parameters: Float[Tensor, "n 6"], size: tuple[int, int]) -> Float[Tensor, "n 6"]:
+        """Each parameter between its ends."""
+        low, high = self._ends_of_all(parameters, size)
+        return torch.minimum(torch.maximum(parameters, low), high)
 
     def field(self, parameters: Float[Tensor, "n 6"], size: tuple[int, int]) -> Field:
         """The field that shears, scales, turns and moves the image by the given parameters."""
@@ -51,6 +56,13 @@ class Motion(Deformation):
         rows = torch.stack((xx - 1, xy, -(xx * x + xy * y), yx, yy - 1, -(yx * x + yy * y)), 1)
         weights = rows.to(parameters.dtype).unflatten(1, (2, 3))
         return Field(Series(weights, places(size, parameters.device), size))
+
+    def _ends_of_all(
+        self, like: Float[Tensor, "n 6"], size: tuple[int, int]
+    ) -> tuple[Float[Tensor, " 6"], Float[Tensor, " 6"]]:
+        """The lowest and the highest values of the six parameters."""
+        low, high = like.new_tensor(list((STILL | self.ends(size)).values())).unbind(1)
+        return low, high
 
 
 @dataclass(frozen=True)

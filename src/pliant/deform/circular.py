@@ -36,6 +36,11 @@ class Circular(Deformation):
         reach = int(pixels(self.reach, size[1]))
         return (numbers * (2 * reach + 1)).floor() - reach
 
+    def within(self, parameters: Float[Tensor, "n 2"], size: tuple[int, int]) -> Float[Tensor, "n 2"]:
+        """The nearest whole pixels that are no further than the reach."""
+        reach = int(pixels(self.reach, size[1]))
+        return parameters.round().clamp(-reach, reach)
+
     def field(self, parameters: Float[Tensor, "n 2"], size: tuple[int, int]) -> Field:
         """The field that rolls the image by the shifts, rounded to whole pixels."""
         height, width = size

@@ -15,6 +15,7 @@ from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 
 _TRUNCATED = 4.0  # standard deviations
+_LARGEST = 1 - 2.0**-8  # of the noise
 _ROWS, _BAND = 1024, 64  # of one product
 
 
@@ -54,6 +55,12 @@ class Elastic(Deformation):
         beyond = len(_gaussian(pixels(self.sigma, size[1]))) - 1
         rows, columns = size[0] + beyond, size[1] + beyond
         return source.noise(2 * rows * columns).unflatten(1, (2, rows, columns))
+
+    def within(
+        self, parameters: Float[Tensor, "n 2 rows columns"], size: tuple[int, int]
+    ) -> Float[Tensor, "n 2 rows columns"]:
+        """Every number of the noise between the least and the largest that is drawn."""
+        return parameters.clamp(-_LARGEST, _LARGEST)
 
     def field(self, parameters: Float[Tensor, "n 2 rows columns"], size: tuple[int, int]) -> Field:
         """The noise smoothed, times alpha."""

@@ -43,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Deformation(ABC):
-    """A family of random deformations. A member is a frozen dataclass that implements the two abstract methods.
+    """A family of random deformations. A member is a frozen dataclass that implements the three abstract methods.
 
     invertible: a field that folds is shrunk by a fifth, again and again, until it does not; `Field.shrunk` says how
         often.
@@ -63,6 +63,12 @@ class Deformation(ABC):
     @abstractmethod
     def field(self, parameters: Float[Tensor, "n *p"], size: tuple[int, int]) -> Field:
         """The field that `parameters` make on images of `size` (h, w); differentiable."""
+
+    @abstractmethod
+    def within(self, parameters: Float[Tensor, "n *p"], size: tuple[int, int]) -> Float[Tensor, "n *p"]:
+        """The nearest parameters that the family draws on images of `size` (h, w): what is drawn stays as it is, what
+        lies beyond the bound is brought back to it. A new tensor.
+        """
 
     def describe(self) -> dict[str, Any]:
         """The family and its settings, as JSON; `pliant.deform.described` makes the member from it again."""

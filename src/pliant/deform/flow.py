@@ -46,6 +46,12 @@ class Flow(Deformation):
         )
         return given[index]
 
+    def within(self, parameters: Float[Tensor, "n 2 h w"], size: tuple[int, int]) -> Float[Tensor, "n 2 h w"]:
+        """The nearest of the given displacements."""
+        given = self.displacement.to(parameters).reshape(-1, *parameters.shape[1:])
+        gaps = torch.stack([(parameters - one).flatten(1).norm(dim=1) for one in given])
+        return given[gaps.argmin(0)]
+
     def field(self, parameters: Float[Tensor, "n 2 h w"], size: tuple[int, int]) -> Field:
         """The displacements as they are."""
         return Field(parameters)

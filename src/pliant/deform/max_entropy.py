@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy import special
 from torch import Tensor
 
 from pliant import draws
@@ -15,6 +16,9 @@ from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 from pliant.deform.series import Series, cached
+
+_BEYOND = 0.001  # of the draws
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,19 @@ class MaxEntropy(Deformation):
         numbers = source.uniform(2 * len(modes))
         deviations = numbers.new_tensor([1 / math.hypot(i, j) for i, j in modes])
         return draws.as_normal(numbers).unflatten(1, (2, len(modes))) * deviations
+
+    def within(self, parameters: Float[Tensor, "n 2 modes"], size: tuple[int, int]) -> Float[Tensor, "n 2 modes"]:
+        """Normal numbers have no bound: this one holds 99.9% of the draws, and those beyond it are shrunk to it, too.
+
+        The sum over the modes of u and of v of (i^2 + j^2) C_ij^2 is at most the 99.9% quantile of chi-square with as
+        many degrees of freedom as there are coefficients. What lies beyond is multiplied by one factor: the nearest in
+        the measure of that sum.
+        """
+        modes = _modes(self.cutoff)
+        weights = parameters.new_tensor([i * i + j * j for i, j in modes])
+        largest = float(special.chdtri(2 * len(modes), _BEYOND))
+        share = (parameters.square() * weights).sum((1, 2), keepdim=True) / largest
+        return torch.where(share > 1 + _ROUNDING, parameters / share.sqrt(), parameters)
 
     def field(self, parameters: Float[Tensor, "n 2 modes"], size: tuple[int, int]) -> Field:
         """The sine series of the given coefficients."""

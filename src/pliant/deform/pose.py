@@ -12,6 +12,8 @@ from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Pose(Deformation):
@@ -40,6 +42,14 @@ class Pose(Deformation):
         length = pixels(self.reach, size[1]) * numbers[:, 2].sqrt()
         angle = 2 * math.pi * numbers[:, 3]
         return torch.cat((numbers[:, :2] * ends, torch.stack((length * angle.cos(), length * angle.sin()), 1)), 1)
+
+    def within(self, parameters: Float[Tensor, "n 4"], size: tuple[int, int]) -> Float[Tensor, "n 4"]:
+        """The centre inside the image, and the motion in the disc of the reach."""
+        centre, motion = parameters.split(2, 1)
+        ends, reach = parameters.new_tensor([size[1] - 1, size[0] - 1]), pixels(self.reach, size[1])
+        length = torch.linalg.vector_norm(motion, dim=1, keepdim=True)
+        motion = torch.where(length > reach * (1 + _ROUNDING), motion * (reach / length), motion)
+        return torch.cat((torch.minimum(centre.clamp(min=0), ends), motion), 1)
 
     def field(self, parameters: Float[Tensor, "n 4"], size: tuple[int, int]) -> Field:
         """The field of a part at the given centre that moves as given."""

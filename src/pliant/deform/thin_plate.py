@@ -44,6 +44,11 @@ class ThinPlate(Deformation):
         numbers = source.uniform(2 * self.grid**2)
         return ((2 * numbers - 1) * pixels(self.reach, size[1])).unflatten(1, (2, self.grid**2))
 
+    def within(self, parameters: Float[Tensor, "n 2 points"], size: tuple[int, int]) -> Float[Tensor, "n 2 points"]:
+        """No control point moves further than the reach along an axis."""
+        reach = pixels(self.reach, size[1])
+        return parameters.clamp(-reach, reach)
+
     def field(self, parameters: Float[Tensor, "n 2 points"], size: tuple[int, int]) -> Field:
         """The spline through the given displacements of the control points, pixels."""
         return Field(Series(parameters.clone(), _basis(size, self.grid, parameters.device), size))

@@ -54,3 +54,12 @@ class Translate(Motion):
             require(first <= last, f"{name} from {low:g} to {high:g} pixels: there is no whole one between them")
             parameters[:, column] = first + (numbers[:, column] * (last - first + 1)).floor()
         return parameters
+
+    def within(self, parameters: Float[Tensor, "n 6"], size: tuple[int, int]) -> Float[Tensor, "n 6"]:
+        """As of `Affine`; if only whole pixels are wanted, x and y are the nearest of them."""
+        inside = super().within(parameters, size)
+        if self.whole:
+            for name, (low, high) in self.ends(size).items():
+                column = list(STILL).index(name)
+                inside[:, column] = inside[:, column].round().clamp(math.ceil(low), math.floor(high))
+        return inside
