@@ -167,3 +167,13 @@ def test_a_part_of_an_output_is_not_replaced():
         model(x)
     expected = "layer 'block[out]' is a part of what its module puts out: choose whole outputs"
     assert str(error.value) == expected
+
+
+def test_a_model_that_writes_into_its_input_does_not_write_into_the_images():
+    class Rude(nn.Module):
+        def forward(self, x):
+            return x.mul_(2.0)
+
+    images = torch.ones(2, 3, 4, 4)
+    trace(Rude(), images)
+    assert images.eq(1).all()

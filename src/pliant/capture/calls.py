@@ -121,7 +121,7 @@ def trace(model: nn.Module, images: Tensor) -> list[Call]:
     handles = [module.register_forward_pre_hook(take(path), with_kwargs=True) for path, module in modules.items()]
     try:
         with torch.inference_mode(False), torch.no_grad(), capture(model, heard):
-            model(images)
+            model(images.clone())  # which the model may write into
     except InputError:
         raise
     except Exception as error:  # whatever the model's own code raises

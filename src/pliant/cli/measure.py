@@ -68,8 +68,8 @@ def measure(
         blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them.
     metric
         cosine or euclidean, the distance between representations; or relative-stability, deformation-stability,
-        noise-stability (each also with -median), equivariance, correlation, lie-derivative; or consistency, how often the deformed
-        image gets the same top-1, with --layers output.
+        noise-stability (each also with -median), equivariance, correlation, lie-derivative; or consistency, how often
+        the deformed image gets the same top-1, with --layers output.
     weights
         A file of weights (.safetensors, or .pt with tensors alone) instead of the published ones.
     untrained

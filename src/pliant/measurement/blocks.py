@@ -33,15 +33,28 @@ def consecutive(images: Tensor | Iterable[Any], block: int, device: torch.device
         yield _join(waiting, device)
 
 
+def beginning(blocks: Iterator[Tensor]) -> Tensor:
+    """The first block. Raises `InputError` for fewer than 2 images."""
+    first = next(blocks, None)
+    if first is None or len(first) < 2:
+        raise InputError(f"{0 if first is None else len(first)} images: a median over pairs needs at least 2")
+    return first
+
+
+def check_shape(block: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise `InputError` unless the images of a block have the `shape` (c, h, w) of those before."""
+    require(
+        tuple(block.shape[1:]) == shape,
+        f"images of different sizes, {shape} and {tuple(block.shape[1:])}: bring them to one size first",
+    )
+
+
 def of_one_size(blocks: Iterable[Tensor]) -> Iterator[Tensor]:
     """The blocks as they are; raises `InputError` where one holds images of another size than those before it."""
     shape: tuple[int, ...] | None = None
     for block in blocks:
         shape = shape or tuple(block.shape[1:])
-        require(
-            tuple(block.shape[1:]) == shape,
-            f"images of different sizes, {shape} and {tuple(block.shape[1:])}: bring them to one size first",
-        )
+        check_shape(block, shape)
         yield block
         del block  # before the next one comes
 
@@ -51,10 +64,7 @@ def all_in_one(images: Tensor | Iterable[Any]) -> Tensor:
 
     Raises `InputError` for fewer than 2 images and for images of different sizes.
     """
-    whole = next(consecutive(images, sys.maxsize, None), None)
-    if whole is None or len(whole) < 2:
-        raise InputError(f"{0 if whole is None else len(whole)} images: a median over pairs needs at least 2")
-    return whole
+    return beginning(consecutive(images, sys.maxsize, None))
 
 
 def _join(waiting: list[Tensor], device: torch.device | None) -> Tensor:

@@ -9,17 +9,16 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from pliant import records
 from pliant._checks import require
 from pliant.capture import INPUT, OUTPUT, Call, kept, replaced, select, trace
 from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Lie, Padding
 from pliant.measurement.along import Resized
-from pliant.measurement.blocks import consecutive, give_back
-from pliant.measurement.feeding import Feeding, check_pairs, check_shape, check_statistics
-from pliant.measurement.one_pass import profile_of
+from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
+from pliant.measurement.feeding import Feeding, check_statistics
 from pliant.measurement.pool import Parts
+from pliant.measurement.summary import summarised
 from pliant.measurement.tally import Tally
 from pliant.measurement.tangents import dual, forward_mode, has_tangent, primal_of, tangent_of
 from pliant.metrics import METRICS, Block
@@ -77,7 +76,7 @@ def lie_derivative(
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
     feed = Feeding(model, preprocess)
     blocks = consecutive(images, block, feed.device)
-    first = check_pairs(next(blocks, None))
+    first = beginning(blocks)
     shape, size = tuple(first.shape[1:]), (first.shape[2], first.shape[3])
     done, number = 0, 0
     with torch.inference_mode(False), kept(model), torch.no_grad(), forward_mode(model):
@@ -121,14 +120,8 @@ def lie_derivative(
         "replicates": replicates,
         "level": level,
     }
-    provenance = records.provenance(
-        model=type(model).__name__,
-        device=str(feed.device or "cpu"),
-        dtype=str(feed.dtype or "as given").removeprefix("torch."),
-        threads=torch.get_num_threads(),
-    )
     return replace(
-        profile_of(tallies, _METRIC, level, 0.0, protocol, provenance),
+        summarised(tallies, _METRIC, level, 0.0, protocol, feed.provenance()),
         quantity="share in the local equivariance error of the output",
         scale="0: adds nothing to it, 1: as much as the output of an unrelated image is off (squared)",
     )

@@ -1,6 +1,6 @@
-"""How images get to a model, what it answers, and what a measurement of it refuses before the work."""
+"""How images get to a model, how its layers are heard while it runs, and what it answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -9,16 +9,18 @@ from torch import Tensor, nn
 
 from pliant import records
 from pliant._checks import InputError, require
+from pliant.capture import capture
 
 
 class Feeding:
     """Images as a model takes them: preprocessed, and those of floating point in its type.
 
-    device, dtype: of the model's floating-point parameters, or else of its buffers; None for a model without any.
+    preprocess: what images go through first. device, dtype: of the model's floating-point parameters, or else of its
+        buffers; None for a model without any.
     """
 
     def __init__(self, model: nn.Module, preprocess: Callable[[Tensor], Tensor] | None):
-        self._model, self._preprocess = model, preprocess
+        self._model, self.preprocess = model, preprocess
         tensors = (tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point())
         first = next(tensors, None)
         self.device: torch.device | None = None if first is None else first.device
@@ -26,7 +28,7 @@ class Feeding:
 
     def __call__(self, images: Tensor) -> Tensor:
         """The images, ready for the model."""
-        images = images if self._preprocess is None else self._preprocess(images)
+        images = images if self.preprocess is None else self.preprocess(images)
         return images.to(self.dtype) if self.dtype is not None and images.is_floating_point() else images
 
     def logits(self, images: Real[Tensor, "n c h w"]) -> Real[Tensor, "n k"]:
@@ -55,22 +57,28 @@ class Feeding:
         )
 
 
+def hear(model: nn.Module, fed: Tensor, layers: Collection[str], heard: Callable[[str, Tensor], None]) -> None:
+    """Run the model on `fed` (n, ...); `heard(layer, activation)` gets each of `layers` once, before it can change.
+
+    Raises `InputError` for a layer that does not put out a row for each image, or does not run.
+    """
+    waiting = set(layers)
+
+    def listen(name: str, path: str, activation: Tensor) -> None:
+        require(
+            len(activation) == len(fed),
+            f"layer {name!r} put out {len(activation)} rows for {len(fed)} images: it cannot be measured, choose "
+            "another",
+        )
+        waiting.remove(name)
+        heard(name, activation)
+
+    with capture(model, listen, waiting.copy()):
+        model(fed)
+    require(not waiting, f"layers {sorted(waiting)} did not run on every block: the model's path depends on its input")
+
+
 def check_statistics(block: int, replicates: int, level: float) -> None:
     """Raise `InputError` unless blocks have pairs and the interval exists."""
     require(block >= 2, f"block={block}: a block needs at least 2 images")
     require(replicates >= 0 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
-
-
-def check_pairs(first: Tensor | None) -> Tensor:
-    """The first block, if it has pairs. Raises `InputError` for fewer than 2 images."""
-    if first is None or len(first) < 2:
-        raise InputError(f"{0 if first is None else len(first)} images: a median over pairs needs at least 2")
-    return first
-
-
-def check_shape(images: Tensor, shape: tuple[int, ...]) -> None:
-    """Raise `InputError` unless the images of a later block have the shape of the first's."""
-    require(
-        tuple(images.shape[1:]) == shape,
-        f"images of different sizes, {shape} and {tuple(images.shape[1:])}: bring them to one size first",
-    )

@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pliant._checks import InputError, require, unknown
-from pliant.capture import INPUT, Call, capture, kept, select, trace
+from pliant.capture import INPUT, Call, kept, select, trace
 from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Field, Padding, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
-from pliant.measurement.blocks import consecutive, give_back
-from pliant.measurement.feeding import Feeding, check_pairs, check_shape, check_statistics
+from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
+from pliant.measurement.feeding import Feeding, check_statistics, hear
 from pliant.measurement.noise import noisy
 from pliant.measurement.pool import Parts
+from pliant.measurement.summary import Moved, summarised
 from pliant.measurement.tally import Tally
 from pliant.measurement.tangents import dual, forward_mode, primal_of, tangent_of
 from pliant.metrics import METRICS, Along, Block
@@ -124,10 +124,9 @@ def measure_each(
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
     feed = Feeding(model, preprocess)
     blocks = consecutive(images, block, feed.device)
-    first = check_pairs(next(blocks, None))
+    first = beginning(blocks)
     shape, size = tuple(first.shape[1:]), (first.shape[2], first.shape[3])
-    field_sums = np.zeros(3)
-    largest, done, number = 0.0, 0, 0
+    moved, done, number = Moved(), 0, 0
     derivatives = forward_mode(model) if tangents else nullcontext()
     with torch.inference_mode(False), kept(model), torch.no_grad(), derivatives:
         model.eval()
@@ -141,12 +140,9 @@ def measure_each(
             check_shape(clean, shape)
             count = len(clean)
             field = deformation.sample(range(done, done + count), size, seed, draw, clean.device)
-            folds = field.folds
-            if refuse_folds and bool(folds.any()):
+            if refuse_folds and bool(field.folds.any()):
                 raise InputError(_folding(field, done))
-            shrunk = 0 if field.shrunk is None else int(field.shrunk.count_nonzero())
-            field_sums += float(folds.sum()), float(field.rms.sum()), shrunk
-            largest = max(largest, float(field.largest.max()))
+            moved.add(field)
             warped = warp(clean, field, padding)
             fed = torch.cat((clean, warped))
             if tangents:
@@ -178,49 +174,18 @@ def measure_each(
         "replicates": replicates,
         "level": level,
     }
-    provenance = feed.provenance(
-        displacement={"rms": float(field_sums[1]) / done, "largest": largest, "shrunk": float(field_sums[2]) / done},
-    )
+    provenance = feed.provenance(displacement=moved.displacement)
     return {
-        metric: profile_of(
+        metric: summarised(
             {name: of[metric] for name, of in zip(names, tallies, strict=True)},
             metric,
             level,
-            float(field_sums[0]) / done,
+            moved.folds,
             protocol,
             provenance,
         )
         for metric in metrics
     }
-
-
-def profile_of(
-    tallies: Mapping[str, Tally],
-    metric: str,
-    level: float,
-    folds: float,
-    protocol: dict[str, Any],
-    provenance: dict[str, Any],
-) -> Profile:
-    """What the tallies, by the names of their layers, came to under a metric."""
-    ends = np.array([tally.interval(level) for tally in tallies.values()])
-    return Profile(
-        layers=tuple(tallies),
-        metric=metric,
-        estimate=ends[:, 0],
-        low=ends[:, 1],
-        high=ends[:, 2],
-        undefined={name: tally.undefined for name, tally in tallies.items() if tally.undefined},
-        level=level,
-        distances=np.stack([np.concatenate(tally.distances) for tally in tallies.values()]),
-        medians=np.stack([np.array(tally.medians) for tally in tallies.values()]),
-        folds=folds,
-        protocol={"metric": metric, **protocol},
-        provenance=provenance,
-        quantity=METRICS[metric].quantity,
-        scale=METRICS[metric].scale,
-        replicates=np.stack([tally.replicates for tally in tallies.values()]),
-    )
 
 
 def _hear(
@@ -234,15 +199,7 @@ def _hear(
     tangents: bool,
 ) -> None:
     """Feed a block, `count` clean images, as many deformed and perhaps noisy ones, and let the tallies hear it."""
-    waiting = dict(zip((call.name for call in calls), tallies[1:], strict=True))
-
-    def heard(name: str, path: str, activation: Tensor) -> None:
-        require(
-            len(activation) == len(fed),
-            f"layer {name!r} put out {len(activation)} rows for {len(fed)} images: it cannot be measured, choose "
-            "another",
-        )
-        reduce(activation, waiting.pop(name))
+    by_name = dict(zip((call.name for call in calls), tallies[1:], strict=True))
 
     def reduce(activation: Tensor, of_layer: Mapping[str, Tally]) -> None:
         tangent = tangent_of(activation)[:count] if tangents else None
@@ -255,9 +212,7 @@ def _hear(
         for tally in of_layer.values():
             tally.begin(count)
     reduce(fed, tallies[0])
-    with capture(model, heard, set(waiting)):
-        model(fed)
-    require(not waiting, f"layers {sorted(waiting)} did not run on every block: the model's path depends on its input")
+    hear(model, fed, by_name, lambda name, activation: reduce(activation, by_name[name]))
 
 
 def _folding(field: Field, offset: int) -> str:

@@ -4,8 +4,8 @@ from math import nan
 
 import numpy as np
 
-from pliant.measurement.pool import Part, Parts, Pool
-from pliant.metrics import Block, Metric
+from pliant.measurement.pool import Parts, Pool
+from pliant.metrics import Block, Metric, Reading
 from pliant.stats import percentile
 
 
@@ -28,26 +28,39 @@ class Tally:
     def hear(self, block: Block, parts: Parts) -> None:
         """Reduce one block to numbers."""
         reading = self.metric.read(block)
-        own = parts.of(reading.own)
-        unit = None if reading.unit is None else parts.of(reading.unit)
-        self.distances[-1][:] = own.values
-        nothing = nan if reading.fault else 1.0
-        self.medians.append(nothing if unit is None else unit.value)
+        self._note(reading, parts)
+        self.undefined = self.undefined or self.fault(block, reading, parts)
         if not self.undefined:
-            self.undefined = reading.fault or self._fault(block, own, unit)
-        if self.undefined:
-            return
-        self._varied |= not block.constant
-        self._own.add(own)
-        self._unitless = unit is None
-        if unit is not None:
-            self._unit.add(unit)
+            self._pool(reading, parts, not block.constant)
 
-    def _fault(self, block: Block, own: Part, unit: Part | None) -> str:
+    def take(self, reading: Reading, parts: Parts, varied: bool) -> None:
+        """Take in what was read of one block elsewhere. varied: the layer does not say the same of all its images."""
+        self._note(reading, parts)
+        self.undefined = self.undefined or reading.fault
+        if not self.undefined:
+            self._pool(reading, parts, varied)
+
+    def fault(self, block: Block, reading: Reading, parts: Parts) -> str:
         """Why a block has no numbers; empty where it has."""
-        if not block.finite:
-            return "NaN or infinite activations"
-        return "" if own.finite and (unit is None or unit.finite) else self.metric.gap(block)
+        if reading.fault or not block.finite:
+            return reading.fault or "NaN or infinite activations"
+        samples = (reading.own, reading.unit)
+        sound = all(parts.of(sample).finite for sample in samples if sample is not None)
+        return "" if sound else self.metric.gap(block)
+
+    def _note(self, reading: Reading, parts: Parts) -> None:
+        """Keep the raw numbers of a block."""
+        self.distances[-1][:] = parts.of(reading.own).values
+        nothing = nan if reading.fault else 1.0
+        self.medians.append(nothing if reading.unit is None else parts.of(reading.unit).value)
+
+    def _pool(self, reading: Reading, parts: Parts, varied: bool) -> None:
+        """Add the numbers of a block to those of the others."""
+        self._varied |= varied
+        self._own.add(parts.of(reading.own))
+        self._unitless = reading.unit is None
+        if reading.unit is not None:
+            self._unit.add(parts.of(reading.unit))
 
     def interval(self, level: float) -> tuple[float, float, float]:
         """Estimate, low and high; NaN where undefined, and `undefined` then says why."""
