@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pliant.deform import Deformation, Field, ThinPlate, warp
     from pliant.measurement import (
         Watch,
+        WorstCase,
         accuracy_under,
         channel_pooling,
         lie_derivative,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         measure_each,
         shift_consistency,
         shift_map,
+        worst_case,
     )
     from pliant.metrics import smoothness_penalty
     from pliant.nets import smooth_filters
@@ -42,6 +44,7 @@ _HOMES = {
     "Surgery": "pliant.surgery",
     "ThinPlate": "pliant.deform",
     "Watch": "pliant.measurement",
+    "WorstCase": "pliant.measurement",
     "accuracy_under": "pliant.measurement",
     "adaptive_sampling": "pliant.surgery",
     "antialias": "pliant.surgery",
@@ -54,6 +57,7 @@ _HOMES = {
     "smooth_filters": "pliant.nets",
     "smoothness_penalty": "pliant.metrics",
     "warp": "pliant.deform",
+    "worst_case": "pliant.measurement",
 }
 
 __all__ = [
@@ -65,6 +69,7 @@ __all__ = [
     "Surgery",
     "ThinPlate",
     "Watch",
+    "WorstCase",
     "accuracy_under",
     "adaptive_sampling",
     "antialias",
@@ -77,6 +82,7 @@ __all__ = [
     "smooth_filters",
     "smoothness_penalty",
     "warp",
+    "worst_case",
 ]
 
 

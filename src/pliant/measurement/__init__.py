@@ -1,6 +1,7 @@
-"""The stability of a model's layers, in one pass over the images, and of its answers; once, and along its training."""
+"""The stability of a model's layers, in one pass over the images, of its answers, and in the worst case; once and along its training."""
 
 from pliant.measurement.accuracies import accuracy_under
+from pliant.measurement.ascent import worst_case
 from pliant.measurement.chain import lie_derivative
 from pliant.measurement.channels import ChannelPooling, channel_pooling
 from pliant.measurement.internal_shifts import shift_map
@@ -8,11 +9,13 @@ from pliant.measurement.one_pass import measure, measure_each
 from pliant.measurement.options import Options
 from pliant.measurement.shifts import shift_consistency
 from pliant.measurement.watching import Watch, logarithmic
+from pliant.measurement.worst import WorstCase
 
 __all__ = [
     "ChannelPooling",
     "Options",
     "Watch",
+    "WorstCase",
     "accuracy_under",
     "channel_pooling",
     "lie_derivative",
@@ -21,4 +24,5 @@ __all__ = [
     "measure_each",
     "shift_consistency",
     "shift_map",
+    "worst_case",
 ]
