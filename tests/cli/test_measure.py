@@ -1,6 +1,7 @@
 """`pliant measure` and `pliant layers`, as a user types them: what they print, write and end with."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -299,4 +300,45 @@ def test_the_gate_of_another_metric(here, capsys):
 def test_an_unknown_metric(here, capsys):
     assert bad(capsys, "--metric", "cosin") == (
         "pliant: unknown metric 'cosin'. Did you mean 'cosine', 'consistency' or 'correlation'?"
+    )
+
+
+def test_the_worst_case_beside_random_deformations(here, capsys):
+    assert measure("--worst-case", "--worst-at", "conv,pool", "--draws", "3", "--budget", "2", "--out", "result") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "layer random, mean of 3 best of 3 worst case" in printed
+    assert "2 steps of gradient ascent from the best of 3 random deformations of each image" in printed
+    table = pd.read_csv(here / "result" / "worst_case.csv")
+    assert table["layer"].tolist() == ["conv", "pool"]
+    assert (table["worst"] >= table["best_of"]).all()
+    assert (table["best_of"] >= table["random"]).all()
+    for value in table["worst"]:
+        assert f"{value:.3f}" in printed
+    assert "Random and worst deformations" in (here / "result" / "report.html").read_text()
+    assert measure("--out", "plain") == 0
+    assert "worst case" not in capsys.readouterr().out
+    assert not (here / "plain" / "worst_case.csv").exists()
+
+
+def test_the_worst_case_is_that_of_what_the_model_puts_out(here, capsys):
+    assert measure("--worst-case", "--budget", "0", "--family", "circular", "--out", "result") == 0
+    assert pd.read_csv(here / "result" / "worst_case.csv")["layer"].tolist() == ["output"]
+
+
+def test_searches_that_cannot_be_made_are_refused_before_the_work(here, capsys):
+    assert bad(capsys, "--worst-case", "--metric", "relative-stability") == (
+        "pliant: --worst-case: metric='relative_stability': the worst case is that of a distance, give 'cosine' or "
+        "'euclidean'"
+    )
+    assert bad(capsys, "--worst-case", "--family", "circular").startswith(
+        "pliant: --worst-case: circular: its fields jump where its parameters change, so that no gradient leads to them"
+    )
+    assert bad(capsys, "--worst-case", "--worst-at", "poool").startswith(
+        "pliant: --worst-case: unknown layer 'poool'. Did you mean 'pool'?"
+    )
+    assert bad(capsys, "--worst-case", "--draws", "0") == (
+        "pliant: --worst-case: draws=0: the search starts from 1 random deformation at least"
+    )
+    assert bad(capsys, "--worst-at", "pool") == (
+        "pliant: --worst-at, --draws and --budget say how the worst deformations are searched: give --worst-case too"
     )

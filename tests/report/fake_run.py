@@ -1,9 +1,10 @@
 """The folder of a demo run, of made-up nets whose truth is known: no net is trained to test a report."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pliant import records
 from pliant.plan import Measuring, Study, Training
@@ -80,6 +81,27 @@ def profile(
             model="Net", device="cpu", dtype="float32", threads=2, displacement={"rms": 1.21, "largest": 3.7}
         ),
     )
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search for the worst deformations has found, made up."""
+
+    random: Profile
+    best_of: Profile
+    worst: Profile
+
+    def to_pandas(self) -> pd.DataFrame:
+        return pd.DataFrame({"layer": self.worst.layers, "worst": self.worst.estimate})
+
+
+def searched(layers: tuple[str, ...], *three: tuple[float, ...], undefined: dict[str, str] | None = None) -> Searched:
+    """Made of the estimates of the random, the best of the random, and the worst deformations of each layer."""
+    profiles = (
+        profile(0, layers=layers, estimate=np.array(estimate), undefined=undefined, draws=8, budget=20)
+        for estimate in three
+    )
+    return Searched(*profiles)
 
 
 def study(**settings: object) -> Study:

@@ -229,6 +229,25 @@ def test_the_page_of_a_profile(tmp_path):
     assert ["a<i>.jpg", "truncated; save it again"] in page.tables[-1]
 
 
+def test_random_and_worst_deformations_on_the_page_of_a_profile(tmp_path):
+    layers = (f"a{fake_run.SCRIPT}", "broken")
+    found = fake_run.searched(layers, (0.1, 0.0), (0.2, 0.0), (0.3, 0.0), undefined={"broken": "constant"})
+    page = read(report.single(fake_run.profile(0.1), tmp_path, model="net", source="x", searched=found))
+    table = next(table for table in page.tables if table[0][:2] == ["layer", "random, mean of 8"])
+    assert table[0] == ["layer", "random, mean of 8", "best of 8", "worst case", "n"]
+    assert [[" ".join(cell.split()) for cell in row] for row in table[1:]] == [
+        [layers[0], "0.100 [0.096, 0.106]", "0.200 [0.196, 0.206]", "0.300 [0.296, 0.306]", "16"],
+        ["broken", "undefined: constant", "16"],
+    ]
+    text = " ".join("".join(page.text).split())
+    assert "0.100 -> 0.300 (3.0 times as far). Searched by 20 steps of gradient ascent from the best of 8" in text
+    address = next(a["href"] for tag, a in page.tags if tag == "a" and a.get("download") == "worst_case.csv")
+    saved = pd.read_csv(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert saved["layer"].tolist() == list(layers)
+    plain = read(report.single(fake_run.profile(0.1), tmp_path, model="net", source="x"))
+    assert "worst_case.csv" not in {a.get("download") for _, a in plain.tags}
+
+
 def test_a_profile_without_any_number_still_has_a_page(tmp_path):
     layers = ("input", "a")
     profile = fake_run.profile(0, layers=layers, estimate=np.zeros(2), undefined=dict.fromkeys(layers, "constant"))

@@ -92,3 +92,36 @@ def test_bars_are_drawn_to_an_eighth(value, drawn):
 
 def test_all_bars_are_empty_where_nothing_is_above_zero():
     assert terminal.bar(0.0, 0.0, 10) == ""
+
+
+def shown_worst(found, width=130):
+    stream = io.StringIO()
+    terminal.show_worst(found, Console(file=stream, width=width))
+    return [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+
+
+def test_random_and_worst_deformations_side_by_side():
+    layers = ("a[red]x[/red]", "nan", "output")
+    found = fake_run.searched(
+        layers,
+        (0.1, 0.0, 0.2),
+        (0.2, 0.0, 0.5),
+        (0.3, 0.0, 0.9),
+        undefined={"nan": "constant: the same for all images"},
+    )
+    lines = shown_worst(found)
+    assert lines == [
+        "layer random, mean of 8 best of 8 worst case",
+        "a[red]x[/red] 0.100 [0.096, 0.106] 0.200 [0.196, 0.206] 0.300 [0.296, 0.306]",
+        "nan",
+        "output 0.200 [0.196, 0.206] 0.500 [0.496, 0.506] 0.900 [0.896, 0.906]",
+        "nan: undefined: constant: the same for all images",
+        "Worst case: 20 steps of gradient ascent from the best of 8 random deformations of each image; there may be "
+        "worse ones",
+        "The worst case lies furthest above random deformations at output: 0.200 -> 0.900 (4.5 times as far)",
+    ]
+
+
+def test_it_says_when_no_deformation_moves_anything():
+    lines = shown_worst(fake_run.searched(("a",), (0.0,), (0.0,), (0.0,)))
+    assert lines[-1] == "No deformation moves any of these layers: the worst case is as good as the others."

@@ -17,10 +17,17 @@ from pliant.capture import INPUT, has_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.sample import Sample, device_called
+from pliant.deform import Deformation
+from pliant.measurement import WorstCase
 from pliant.measurement import measure as measure_model
+from pliant.measurement import worst_case as search_worst
+from pliant.measurement.ascent import check_gradients, check_settings
 from pliant.metrics import METRICS
 from pliant.profile import Profile
 from pliant.report import terminal
+
+DRAWS, BUDGET = 8, 20
+WORST = "worst_case.csv"
 
 
 def measure(
@@ -44,6 +51,10 @@ def measure(
     invertible: bool = False,
     fail_above: float | None = None,
     at: str | None = None,
+    worst_case: bool = False,
+    worst_at: str = "output",
+    draws: int = DRAWS,
+    budget: int = BUDGET,
     size: int | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -102,6 +113,14 @@ def measure(
         for a build.
     at
         The layer that --fail-above looks at; any layer if not given.
+    worst_case
+        Search the worst deformations within the same bound, too, and set them beside random ones.
+    worst_at
+        The layers to search the worst deformations of, each by itself: as --layers, or output.
+    draws
+        Random deformations of each image, of which the search starts from the best.
+    budget
+        Steps of gradient ascent, each about three forward passes for every layer; 0 for the best of the draws alone.
     size
         Pixels a side, instead of the model's own.
     mean
@@ -126,35 +145,64 @@ def measure(
         "choose another metric",
     )
     require(at != INPUT, "--at input: the input is the same for every model, choose a layer")
+    require(
+        worst_case or (worst_at, draws, budget) == ("output", DRAWS, BUDGET),
+        "--worst-at, --draws and --budget say how the worst deformations are searched: give --worst-case too",
+    )
     require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
     if out is not None:
         records.check_writable(out)
     console = Console()
     loaded = changed.load(model, pretrained=not untrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
-    chosen = layers.split(",") if "," in layers else layers
+    chosen = _listed(layers)
     if at is not None:
         _check_at(loaded, chosen, at)
+    deformation = member(family, points, reach, loaded.size[1], invertible=invertible)
+    if worst_case:
+        _check_search(loaded, deformation, metric, _listed(worst_at), draws, budget)
     sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
+    calibration = sample.calibration()
     place = device_called(device)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=sample.count)
         profile = measure_model(
             loaded.model.to(place),
             sample.batches,
-            member(family, points, reach, loaded.size[1], invertible=invertible),
+            deformation,
             layers=chosen,
             metric=metric,
             seed=seed,
             padding=padding,
             batch_norm=batch_norm,
-            calibration=sample.calibration(),
+            calibration=calibration,
             preprocess=loaded.normalise,
             block=block,
             refuse_folds=refuse_folds,
             on_block=lambda done: progress.update(task, completed=done),
         )
+        searched: WorstCase | None = None
+        if worst_case:
+            search = progress.add_task("searching", total=sample.count)
+            searched = search_worst(
+                loaded.model,
+                sample.batches,
+                deformation,
+                budget,
+                layers=_listed(worst_at),
+                draws=draws,
+                metric=metric,
+                seed=seed,
+                padding=padding,
+                batch_norm=batch_norm,
+                calibration=calibration,
+                preprocess=loaded.normalise,
+                block=block,
+                on_block=lambda done: progress.update(search, completed=done),
+            )
     console.print(f"{loaded.name}: {loaded.source} Images: {sample.source()}", soft_wrap=True, highlight=False)
     terminal.show(profile, console)
+    if searched is not None:
+        terminal.show_worst(searched, console)
     if untrained and weights is None and batch_norm == "as_is" and has_batch_norm(loaded.model):
         console.print("Untrained: batch norm stands at mean 0, variance 1; compare with --batch-norm calibrated.")
     if sample.skipped():
@@ -163,6 +211,8 @@ def measure(
             console.print(f"  {skipped.file}: {skipped.reason}", soft_wrap=True, markup=False, highlight=False)
     if out is not None:
         profile.save(out)
+        if searched is not None:
+            records.write_bytes(out / WORST, searched.to_pandas().to_csv(index=False).encode())
         page = report.single(
             profile,
             out,
@@ -170,6 +220,7 @@ def measure(
             source=f"{loaded.source} {sample.source()}",
             skipped=sample.skipped(),
             command=f"pliant {shlex.join(sys.argv[1:])}" if sys.argv[1:2] == ["measure"] else "",
+            searched=searched,
         )
         console.print(f"Report: {page}", soft_wrap=True)
     return 0 if fail_above is None else _gate(profile, fail_above, at, console)
@@ -202,10 +253,33 @@ def _judged(names: list[str]) -> str:
     return f"no interval of {len(names)} layers lies"
 
 
-def _check_at(loaded: zoo.Loaded, layers: str | list[str], at: str) -> None:
-    """Refuse a layer that will not be measured, before the work."""
+def _listed(layers: str) -> str | list[str]:
+    """A preset, a glob or a name; or several with commas between them."""
+    return layers.split(",") if "," in layers else layers
+
+
+def _names(loaded: zoo.Loaded, layers: str | list[str]) -> list[str]:
+    """The layers that are chosen."""
     with kept(loaded.model):
         calls = trace(loaded.model.eval(), loaded.normalise(torch.zeros(2, loaded.channels, *loaded.size)))
-    measured = [call.name for call in select(loaded.model, calls, layers)]
+    return [call.name for call in select(loaded.model, calls, layers)]
+
+
+def _check_search(
+    loaded: zoo.Loaded, deformation: Deformation, metric: str, layers: str | list[str], draws: int, budget: int
+) -> None:
+    """Refuse a search that cannot be made, before the work."""
+    try:
+        check_settings(metric, draws, budget)
+        if budget:
+            check_gradients(deformation, loaded.size)
+        _names(loaded, layers)
+    except InputError as error:
+        raise InputError(f"--worst-case: {error}") from None
+
+
+def _check_at(loaded: zoo.Loaded, layers: str | list[str], at: str) -> None:
+    """Refuse a layer that will not be measured, before the work."""
+    measured = _names(loaded, layers)
     if at not in measured:
         raise unknown("layer", at, measured, "--at takes one of those that --layers chooses.")

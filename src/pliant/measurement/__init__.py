@@ -1,4 +1,4 @@
-"""The stability of a model's layers, in one pass over the images, of its answers, and in the worst case; once and along its training."""
+"""The stability of a model's layers, of its answers, and in the worst case; once, and along its training."""
 
 from pliant.measurement.accuracies import accuracy_under
 from pliant.measurement.ascent import worst_case

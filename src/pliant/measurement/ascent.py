@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pliant import records
 from pliant._checks import InputError, require, unknown
 from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture import kept, select, trace
@@ -116,13 +115,7 @@ def worst_case(
             level,
             search.moved[kind].folds,
             {"kind": kind, **protocol},
-            records.provenance(
-                model=type(model).__name__,
-                device=str(feed.device or "cpu"),
-                dtype=str(feed.dtype or "as given").removeprefix("torch."),
-                threads=torch.get_num_threads(),
-                displacement=search.moved[kind].displacement,
-            ),
+            feed.provenance(displacement=search.moved[kind].displacement),
             quantity,
         )
         for kind, quantity in words.items()

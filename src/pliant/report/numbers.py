@@ -84,7 +84,7 @@ def csv(rows: list[Row]) -> str:
             for row in rows
         ]
     )
-    return _uri(table)
+    return as_uri(table)
 
 
 def csv_of_sides(sides: Sides) -> str:
@@ -103,12 +103,13 @@ def csv_of_sides(sides: Sides) -> str:
             for place, side in enumerate(sides.all)
         ]
     )
-    return _uri(table)
+    return as_uri(table)
 
 
 def _ends(prefix: str, found: Interval | None) -> dict[str, float | None]:
     return {f"{prefix}{end}": None if found is None else getattr(found, end) for end in ("estimate", "low", "high")}
 
 
-def _uri(table: pd.DataFrame) -> str:
+def as_uri(table: pd.DataFrame) -> str:
+    """The table as a data URI to save as CSV, unrounded."""
     return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(table.to_csv(index=False).encode()).decode()}"

@@ -9,7 +9,7 @@ from typing import Any
 from pliant import records
 from pliant.paper.results import Results
 from pliant.profile import Profile
-from pliant.report import again, numbers, palette, wording
+from pliant.report import again, numbers, palette, wording, worst
 from pliant.report.findings import headline_of, last, smoothing
 from pliant.report.gallery import read_gallery
 from pliant.report.left_out import LeftOut
@@ -64,12 +64,19 @@ def comparison(folder: Path | str) -> Path:
 
 
 def single(
-    profile: Profile, out: Path | str, *, model: str, source: str, skipped: Sequence[LeftOut] = (), command: str = ""
+    profile: Profile,
+    out: Path | str,
+    *,
+    model: str,
+    source: str,
+    skipped: Sequence[LeftOut] = (),
+    command: str = "",
+    searched: worst.Found | None = None,
 ) -> Path:
     """Write the page of one profile, out/report.html; returns its path.
 
     model: the name it was loaded under; source: where weights and images come from; skipped: images left out;
-    command: what makes the page again.
+    command: what makes the page again; searched: what a search for the worst deformations has found.
     Raises `InputError` where the folder cannot be written.
     """
     from pliant.report.profile_curve import curve
@@ -93,6 +100,7 @@ def single(
         rows=rows,
         highest=highest,
         csv=numbers.csv(rows),
+        worst=None if searched is None else _worst(searched),
         pairs=again.of_profile(profile),
         protocol=json.dumps({"protocol": profile.protocol, "provenance": profile.provenance}, indent=2),
     )
@@ -128,6 +136,16 @@ def models(sides: Sequence[Side], out: Path | str, *, command: str = "") -> Path
             indent=2,
         ),
     )
+
+
+def _worst(found: worst.Found) -> dict[str, Any]:
+    return {
+        "rows": worst.rows_of(found),
+        "draws": found.worst.protocol["draws"],
+        "how": worst.how(found),
+        "furthest": worst.furthest(found),
+        "csv": numbers.as_uri(found.to_pandas()),
+    }
 
 
 def study(folder: Path | str) -> Path:

@@ -1,4 +1,4 @@
-"""A profile in the terminal: one line a layer, and where sensitivity rises most."""
+"""A profile in the terminal: one line a layer, and where sensitivity rises most; and the worst case beside it."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pliant.profile import Profile
-from pliant.report import wording
+from pliant.report import wording, worst
 from pliant.report.sides import Fact, Side, Sides, signed
 from pliant.report.wording import rises_most
 from pliant.stats import Interval
 
-__all__ = ["rises_most", "show", "show_sides"]
+__all__ = ["rises_most", "show", "show_sides", "show_worst"]
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NARROWEST = 60
@@ -60,10 +60,7 @@ def show_sides(sides: Sequence[Side], console: Console) -> None:
         values = [Text("undefined" if value is None else f"{value.estimate:.3f}") for value in line.values]
         table.add_row(Text(line.name), *values, *map(_difference, line.differences))
     for name, facts in found.facts:
-        values = [
-            Text("" if fact is None else fact if isinstance(fact, str) else f"{fact.estimate:.3f}") for fact in facts
-        ]
-        table.add_row(Text(name), *values)
+        table.add_row(Text(name), *map(_fact, facts))
     console.print(table, highlight=False)
     profile = found.first.profile
     console.print(Text(_how(profile), "dim"), highlight=False)
@@ -81,6 +78,23 @@ def _difference(value: Interval | None) -> Text:
     if value is None:
         return Text("")
     return Text(signed(value), "bold" if value.low * value.high > 0 else "")
+
+
+def show_worst(found: worst.Found, console: Console) -> None:
+    """Print random and worst deformations side by side, one line a layer; how it was searched; the largest factor."""
+    table = Table(box=None, pad_edge=False)
+    draws = found.worst.protocol["draws"]
+    table.add_column("layer", overflow="fold")
+    for title in (f"random, mean of {draws}", f"best of {draws}", "worst case"):
+        table.add_column(title, no_wrap=True)
+    for layer in found.worst.layers:
+        numbers = (_numbers(profile, layer) for profile in (found.random, found.best_of, found.worst))
+        table.add_row(Text(layer), *map(Text, numbers))
+    console.print(table, highlight=False)
+    for layer, reason in found.worst.undefined.items():
+        console.print(Text(f"{layer}: undefined: {reason}", "yellow"), highlight=False)
+    console.print(Text(f"Worst case: {worst.how(found)}; there may be worse ones", "dim"), highlight=False)
+    console.print(Text(worst.furthest(found), "bold"), highlight=False)
 
 
 def bar(value: float, highest: float, width: int) -> str:
