@@ -140,6 +140,14 @@ def test_layers_are_matched_by_place_or_by_name():
     np.testing.assert_allclose(found.estimate, [0.0, -0.2])
 
 
+def test_a_module_that_became_several_is_matched_with_the_last_of_them():
+    one = resampled([0.1, 0.3, 0.2], layers=("input", "down", "conv"))
+    other = resampled([0.1, 0.3, 0.4, 0.2], layers=("input", "down.pool", "down.blur", "conv"))
+    expected = (("input", "input"), ("down", "down.blur"), ("conv", "conv"))
+    assert one.minus(other).layers == expected
+    assert other.minus(one).layers == tuple((theirs, mine) for mine, theirs in expected)
+
+
 def test_an_undefined_layer_has_no_difference():
     found = resampled([0.1, 0.3]).minus(resampled([0.1, np.nan]))
     assert np.isfinite(found.estimate).tolist() == [True, False]

@@ -78,7 +78,8 @@ class Profile:
         """By how much the layers of this profile lie above those of another model, measured alike on the same images.
 
         The interval is the paired bootstrap's: both models meet the same replicates of the images. Layers are matched
-        by their place where both models have as many, else by their names. Raises `InputError` for profiles of
+        by their place where both models have as many, else by their names: a module that became several with the last
+        of them. Raises `InputError` for profiles of
         different protocols (the size of the images apart) and without replicates.
         """
         ours, others = _choices(self), _choices(other)
@@ -204,8 +205,8 @@ class Difference:
 
     def __getitem__(self, place: int) -> Interval:
         """The difference at the layers of that place."""
-        ends = (float(values[place]) for values in (self.estimate, self.low, self.high))
-        return Interval(*ends, self.level, self.images)
+        estimate, low, high = (float(values[place]) for values in (self.estimate, self.low, self.high))
+        return Interval(estimate, low, high, self.level, self.images)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a pair of layers: layer, other_layer, estimate, low, high, n."""
@@ -222,7 +223,21 @@ def _matched(mine: tuple[str, ...], theirs: tuple[str, ...]) -> list[tuple[int, 
     """The places of layers that belong together; the input always does."""
     if len(mine) == len(theirs):
         return [(i, i) for i in range(len(mine))]
-    return [(i, theirs.index(name)) for i, name in enumerate(mine) if name in theirs]
+    found: list[tuple[int, int]] = []
+    for i, name in enumerate(mine):
+        if name in theirs:
+            found.append((i, theirs.index(name)))
+        elif (last := _last_within(name, theirs)) is not None and theirs[last] not in mine:
+            found.append((i, last))
+        else:
+            holders = [j for j, other in enumerate(theirs) if other not in mine and _last_within(other, mine) == i]
+            found += [(i, j) for j in holders[:1]]
+    return found
+
+
+def _last_within(name: str, layers: tuple[str, ...]) -> int | None:
+    """The place of the last layer inside the module of that name: what it puts out."""
+    return max((i for i, layer in enumerate(layers) if layer.startswith(f"{name}.")), default=None)
 
 
 def _long(values: Float[np.ndarray, "layers items"], item: str) -> pd.DataFrame:

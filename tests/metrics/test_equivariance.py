@@ -108,6 +108,18 @@ def test_what_is_no_map_is_undefined(metric):
     assert np.isfinite(profile.estimate[:-1]).all()
 
 
+@pytest.mark.parametrize("metric", [*BOTH, "lie_derivative"])
+def test_channels_behind_the_places_are_no_map(metric):
+    class Last(nn.Module):
+        def forward(self, x):
+            return x.movedim(1, -1).contiguous()
+
+    model = nn.Sequential(nn.Conv2d(3, 5, 1), Last(), nn.Identity())
+    profile = measure(model, pictures(6), FAMILIES[0], metric=metric)
+    assert list(profile.undefined) == ["1"]
+    assert profile.undefined["1"].startswith("(n, 16, 16, 5) is n")
+
+
 def test_channels_of_different_means_do_not_correlate_by_them():
     numbers = torch.Generator().manual_seed(0)
     first, second = torch.randn(2, 8, 5, 12, 12, generator=numbers) + 10 * torch.arange(5.0)[:, None, None]

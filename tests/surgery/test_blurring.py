@@ -313,7 +313,7 @@ def test_what_stays_is_listed_with_the_reason(layer, said):
     ],
 )
 def test_what_does_not_subsample_or_blurs_already_is_not_listed(layer):
-    assert str(antialias(nn.Sequential(layer))) == "The model has no downsampling to replace."
+    assert str(antialias(nn.Sequential(layer))) == "The model has nothing to replace."
 
 
 def test_of_a_model_that_cannot_be_traced_it_is_said():

@@ -25,6 +25,11 @@ app.command(
     help="Measure how sensitive each layer of a model is to small deformations; a gate for builds, too.",
 )
 app.command(
+    "pliant.cli.compare:compare",
+    name="compare",
+    help="Compare models on the same images: which layer differs, by how much, and under which attack or shift.",
+)
+app.command(
     "pliant.cli.deform:deform",
     name="deform",
     help="Deform images, and show what a deformation does at other strengths.",

@@ -56,6 +56,10 @@ class Lie(Deformation):
         """How far along the direction: 1 for every image."""
         return torch.ones(len(source.indices), 1, dtype=torch.float32, device=source.indices.device)
 
+    def within(self, parameters: Float[Tensor, "n 1"], size: tuple[int, int]) -> Float[Tensor, "n 1"]:
+        """1 for every image."""
+        return torch.ones_like(parameters)
+
     def field(self, parameters: Float[Tensor, "n 1"], size: tuple[int, int]) -> Field:
         """The direction times the parameter of each image."""
         right = (size[1] - 1) / 2 if self.transformation == "translation" else 0.0

@@ -36,6 +36,11 @@ class Resized:
         """How the maps of the images in `part` begin to change as they are deformed: the derivative at strength 0."""
         return warp_tangent(maps, self.at((maps.shape[2], maps.shape[3]))[part], self._padding)
 
+    def fits(self, size: tuple[int, int]) -> bool:
+        """A map of `size` (h, w) has the proportions of the image, but for a pixel of either side."""
+        (height, width), (rows, columns) = self._whole, size
+        return abs(rows * width - columns * height) <= max(height, width)
+
     def inside(self, size: tuple[int, int], part: slice) -> Bool[Tensor, "n h w"]:
         """Where a deformed map of `size` (h, w) was read inside the map: between the centres of its border pixels."""
         field = self.at(size)[part]

@@ -42,6 +42,10 @@ class Along(Protocol):
         """Where a deformed map of `size` (h, w) was read inside the map."""
         ...
 
+    def fits(self, size: tuple[int, int]) -> bool:
+        """A map of `size` (h, w) has the proportions of the image."""
+        ...
+
 
 class Block:
     """The activations of n images, of their deformed partners and, where a metric asks for them, of noisy ones.
@@ -97,8 +101,10 @@ class Block:
 
     @property
     def maps(self) -> bool:
-        """The activations are read as feature maps: (n, c, h, w)."""
-        return self.clean.ndim == 4
+        """The activations are read as feature maps (n, c, h, w): of four dimensions, the last two as wide beside high
+        as the image, which (n, h, w, c) seldom are.
+        """
+        return self.clean.ndim == 4 and self._deformations().fits((self.clean.shape[2], self.clean.shape[3]))
 
     def followed(self) -> Iterator[tuple[Real[Tensor, "m c h w"], Real[Tensor, "m c h w"], slice]]:
         """Some images at a time: their maps deformed as the images were, the maps of the deformed images, and which."""

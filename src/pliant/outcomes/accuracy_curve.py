@@ -52,8 +52,8 @@ class AccuracyCurve:
         """The accuracy at one of the strengths; another raises `InputError`."""
         places = np.flatnonzero(self.strengths == strength)
         require(len(places) == 1, f"strength={strength}: measured at {', '.join(f'{s:g}' for s in self.strengths)}")
-        ends = (float(values[places[0]]) for values in (self.estimate, self.low, self.high))
-        return Interval(*ends, self.level, self.images)
+        estimate, low, high = (float(values[places[0]]) for values in (self.estimate, self.low, self.high))
+        return Interval(estimate, low, high, self.level, self.images)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a strength: strength, rms (pixels), folds, accuracy, low, high, n."""

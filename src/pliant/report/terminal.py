@@ -52,13 +52,18 @@ def show_sides(sides: Sequence[Side], console: Console) -> None:
     they are furthest apart. A difference whose interval does not reach 0 is bold.
     """
     found = Sides(sides)
+    letters = [chr(ord("A") + place) for place in range(len(found.all))]
+    for letter, side in zip(letters, found.all, strict=True):
+        console.print(Text(f"{letter}: {side.title}"), highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("layer", overflow="fold")
-    for title in [*(side.title for side in found.all), *(f"{side.title}, less" for side in found.others)]:
-        table.add_column(Text(title), justify="right", overflow="fold")
+    for letter in letters:
+        table.add_column(letter, justify="right")
+    for letter in letters[1:]:
+        table.add_column(f"{letter} - {letters[0]}", justify="right")
     for line in found.lines:
         values = [Text("undefined" if value is None else f"{value.estimate:.3f}") for value in line.values]
-        table.add_row(Text(line.name), *values, *map(_difference, line.differences))
+        table.add_row(Text(line.names[0]), *values, *map(_difference, line.differences))
     for name, facts in found.facts:
         table.add_row(Text(name), *map(_fact, facts))
     console.print(table, highlight=False)
