@@ -134,6 +134,11 @@ def test_a_difference_is_paired_and_antisymmetric():
 def test_layers_are_matched_by_place_or_by_name():
     one = resampled([0.1, 0.3], layers=("input", "conv"))
     assert one.minus(resampled([0.1, 0.2], layers=("input", "other"))).layers == (("input", "input"), ("conv", "other"))
+    longer = resampled([0.1, 0.2, 0.5], layers=("input", "a", "b"))  # as many, but names agree
+    assert longer.minus(resampled([0.1, 0.2, 0.5], layers=("input", "b", "c"))).layers == (
+        ("input", "input"),
+        ("b", "b"),
+    )
     longer = resampled([0.1, 0.2, 0.5], layers=("input", "blur", "conv"))
     found = one.minus(longer)
     assert found.layers == (("input", "input"), ("conv", "conv"))

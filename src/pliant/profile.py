@@ -78,8 +78,8 @@ class Profile:
         """By how much the layers of this profile lie above those of another model, measured alike on the same images.
 
         The interval is the paired bootstrap's: both models meet the same replicates of the images. Layers are matched
-        by their place where both models have as many, else by their names: a module that became several with the last
-        of them. Raises `InputError` for profiles of
+        by their names, a module that became several with the last of them; where no names agree and both models have
+        as many, by their place. Raises `InputError` for profiles of
         different protocols (the size of the images apart) and without replicates.
         """
         ours, others = _choices(self), _choices(other)
@@ -221,7 +221,7 @@ def _choices(profile: Profile) -> dict[str, Any]:
 
 def _matched(mine: tuple[str, ...], theirs: tuple[str, ...]) -> list[tuple[int, int]]:
     """The places of layers that belong together; the input always does."""
-    if len(mine) == len(theirs):
+    if len(mine) == len(theirs) and not set(mine[1:]) & set(theirs[1:]):
         return [(i, i) for i in range(len(mine))]
     found: list[tuple[int, int]] = []
     for i, name in enumerate(mine):

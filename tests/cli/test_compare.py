@@ -26,11 +26,11 @@ def test_two_nets_of_a_run_on_a_data_set(nets, tmp_path, capsys):
     for profile in profiles:
         for layer in profile.layers:
             assert f"{profile[layer].estimate:.3f}" in printed
-    for fact in ("accuracy", "accuracy, deformed", "output, worst", "consistency, shifts up to 14%"):
+    for fact in ("accuracy", "accuracy, deformed", "output moved (cosine), worst", "same answer, shifts up to 14%"):
         assert fact in printed
     assert "Sensitivity of blur_pool-seed0 lies below that of max_pool-seed0 at" in printed
     wholes, numbers = Page((tmp_path / "result" / "report.html").read_text()).tables
-    assert "output, best of 2" in [row[0] for row in wholes]
+    assert "output moved (cosine), best of 2" in [row[0] for row in wholes]
     assert len(numbers) == 1 + len(profiles[0].layers)
 
 
@@ -41,6 +41,9 @@ def test_what_it_refuses(nets, capsys):
 
     assert refused(nets[0]) == "pliant: 1 models: name two or more to compare"
     assert refused(*nets, "--weights", "a.safetensors") == "pliant: 1 files of weights for 2 models: one for each"
+    assert refused(*nets, "--draws", "0").startswith("pliant: draws=0:")
+    assert refused(*nets, "--shift", "300%") == "pliant: --shift 300%: above 0 and at most the width, as 14% or 4px"
+    assert refused(*nets, "--family", "circular").startswith("pliant: circular: its fields jump")
     assert refused(*nets, "--metric", "cosin").startswith("pliant: unknown metric 'cosin'. Did you mean 'cosine'")
 
 
@@ -67,3 +70,19 @@ def test_a_net_without_downsampling_is_not_changed(tmp_path, monkeypatch, capsys
     assert capsys.readouterr().err.strip() == (
         "pliant: net.py:build+antialias: nothing to change. The model has nothing to replace."
     )
+
+
+def test_models_of_other_sizes_and_classes_are_compared(nets, tmp_path, capsys):
+    source = """
+from torch import nn
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+def maps():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU())
+"""
+    (tmp_path / "net.py").write_text(source)
+    options = ["--images", "digits", "--limit", "8", "--budget", "0", "--layers", "convs"]
+    assert cli.run(["compare", nets[0], "net.py:build", "net.py:maps", *options]) == 0
+    printed = capsys.readouterr().out
+    for said in ("reach 4.5%", "of 5 classes", "no logits", "No layer of net.py:build could be matched"):
+        assert said in printed

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pliant import report
 from pliant._checks import InputError
-from pliant.report import Side, Sides, side_charts, terminal
+from pliant.report import Fact, Side, Sides, side_charts, terminal
 from pliant.report.sheet import Look
 from pliant.stats import Interval
 
@@ -23,8 +23,11 @@ def side(title, *estimate, layers=LAYERS, undefined=None, scatter=0.01, **facts)
     return Side(title, dataclasses.replace(profile, replicates=replicates), f"From {title}.", facts)
 
 
-PLAIN = side("plain", 0.2, 0.3, 0.6, 0.5, parameters="1,000", accuracy=Interval(0.8, 0.7, 0.9, 0.95, 100))
-BLURRED = side("blurred", 0.2, 0.3, 0.35, 0.4, parameters="1,000")
+EIGHTY, NINETY = Interval(0.8, 0.7, 0.9, 0.95, 100), Interval(0.9, 0.8, 1.0, 0.95, 100)
+TOLD = np.arange(100) % 10
+PLAIN = side("plain", 0.2, 0.3, 0.6, 0.5, parameters=Fact("1,000"), accuracy=Fact(EIGHTY, images=(TOLD < 8) * 1.0))
+BLURRED = side("blurred", 0.2, 0.3, 0.35, 0.4, parameters=Fact("1,000"))
+BETTER = side("better", 0.2, 0.3, 0.35, 0.4, accuracy=Fact(NINETY, images=(TOLD < 9) * 1.0))
 
 
 def test_lines_hold_values_and_differences():
@@ -49,8 +52,27 @@ def test_layers_without_a_counterpart_are_named():
     assert [line.names for line in found.lines] == [(name,) * 3 for name in LAYERS]
     assert found.unmatched == ["blur (longer)"]
     assert found.facts == [
-        ("parameters", ["1,000", None, "1,000"]),
-        ("accuracy", [Interval(0.8, 0.7, 0.9, 0.95, 100), None, None]),
+        ("parameters", ["1,000", "", "1,000"], [None, None]),
+        ("accuracy", [EIGHTY, "", ""], [None, None]),
+    ]
+
+
+def test_facts_differ_in_pairs():
+    ((_, _, (found,)),) = [fact for fact in Sides([PLAIN, BETTER]).facts if fact[0] == "accuracy"]
+    assert found.estimate == pytest.approx(0.1)
+    # Ten images of a hundred changed, all for the better: far narrower than either interval.
+    assert 0.03 < found.low < 0.07
+    assert 0.13 < found.high < 0.18
+    moved = (Fact(EIGHTY, side.profile) for side in (PLAIN, BLURRED))
+    one, other = moved
+    assert other.minus(one).estimate == pytest.approx(-0.1)
+    assert one.minus(Fact("no logits")) is None
+
+
+def test_models_without_a_common_layer_are_said_not_to_match():
+    other = side("other", 0.2, 0.1, layers=("input", "x"))
+    assert Sides([PLAIN, other]).sentences() == [
+        "No layer of other could be matched with one of plain: their names differ."
     ]
 
 
@@ -63,8 +85,8 @@ def test_one_model_is_no_comparison():
 def test_the_page_says_all_numbers(tmp_path):
     page = Page(report.models([PLAIN, BLURRED], tmp_path, command="pliant compare a b").read_text())
     wholes, numbers = page.tables
-    assert [" ".join(cell.split()) for cell in wholes[0]] == ["", "plain", "blurred"]
-    assert [" ".join(cell.split()) for cell in wholes[2]] == ["accuracy", "0.800 [0.700, 0.900]", "–"]
+    assert [" ".join(cell.split()) for cell in wholes[0]] == ["", "plain", "blurred", "difference"]
+    assert [" ".join(cell.split()) for cell in wholes[2]] == ["accuracy", "0.800 [0.700, 0.900]", "–", "–"]
     assert [" ".join(cell.split()) for cell in numbers[3]] == [
         "2",
         "down",

@@ -13,20 +13,24 @@ from cyclopts import Parameter
 from rich.console import Console
 from torch import Tensor, nn
 
-from pliant import records, report
-from pliant._checks import InputError, require, unknown
+from pliant import records, report, zoo
+from pliant._checks import require, unknown
+from pliant.capture import batch_norm as apply_batch_norm
+from pliant.capture import kept
 from pliant.cli import changed
 from pliant.cli.family import member
+from pliant.cli.measure import listed
 from pliant.cli.sample import Sample, device_called
-from pliant.deform import pixels
+from pliant.deform import Circular, ThinPlate, pixels
 from pliant.measurement import accuracy_under, shift_consistency, worst_case
 from pliant.measurement import measure as measure_model
+from pliant.measurement.ascent import check_gradients, check_settings
 from pliant.metrics import METRICS
 from pliant.profile import Profile
-from pliant.report import Side, terminal
+from pliant.report import Fact, Side, terminal
 
 _SEARCHED = ("cosine", "euclidean")
-_TIMED = 16  # images
+_TIMED, _REPEATS = 16, 12  # images, times
 
 
 def compare(
@@ -47,6 +51,7 @@ def compare(
     budget: int = 20,
     draws: int = 8,
     seed: int = 0,
+    on_bad_image: Literal["skip", "refuse"] = "skip",
     size: int | None = None,
     device: str | None = None,
     out: Path | None = None,
@@ -66,7 +71,7 @@ def compare(
         which the test images are taken. Without it: crops of two embedded photographs, for a first look.
     layers
         blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them. Layers of two models
-        are matched by their place where both have as many, else by their names.
+        are matched by their names, or by their place where no names agree and both have as many.
     metric
         As of pliant measure.
     weights
@@ -88,13 +93,15 @@ def compare(
     block
         Images whose pairs share a median.
     shift
-        Shifts along both axes reach this far, a share of the width or pixels; the image goes round (circular).
+        Shifts along both axes are up to this far, a share of the width or pixels; the image goes round (circular).
     budget
         Steps of the search for the worst deformation; 0 leaves it out.
     draws
         Random deformations of each image, from the best of which the search starts.
     seed
         Of deformations, shifts and initial weights.
+    on_bad_image
+        Leave out images that cannot be used, and list them, or refuse to go on.
     size
         Pixels a side, instead of each model's own.
     device
@@ -111,45 +118,45 @@ def compare(
     require(budget >= 0, f"budget={budget}: steps of the search, or 0 for none")
     if out is not None:
         records.check_writable(out)
+    distance = metric if metric in _SEARCHED else _SEARCHED[0]
+    largest = pixels(shift, 100)
+    require(0 < largest <= 100, f"--shift {shift}: above 0 and at most the width, as 14% or 4px")
+    if budget:
+        check_settings(distance, draws, budget)
+        check_gradients(member(family, points, reach, 64, as_given=True), (64, 64))
     console = Console()
     place = device_called(device)
     sides: list[Side] = []
     for title, name, file in zip(_titles(models), models, weights or [None] * len(models), strict=True):
         loaded = changed.load(name, pretrained=not untrained, weights=file, size=size, seed=seed)
-        sample = Sample(loaded, images, limit, "skip", batch_norm)
+        sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
         model, width = loaded.model.to(place), loaded.size[1]
+        norm: dict[str, Any] = {"batch_norm": batch_norm, "calibration": sample.calibration()}
         fed: dict[str, Any] = {"preprocess": loaded.normalise, "seed": seed, "block": block}
-        norm = {"batch_norm": batch_norm, "calibration": sample.calibration()}
-        deformed = {"deformation": member(family, points, reach, width), "padding": padding, **fed}
+        deformed = {"deformation": member(family, points, reach, width, as_given=True), "padding": padding, **fed}
         with console.status(f"{title}: measuring"):
-            chosen = layers.split(",") if "," in layers else layers
-            profile = measure_model(model, sample.batches, layers=chosen, metric=metric, **norm, **deformed)
-        facts: dict[str, report.Fact] = {}
+            profile = measure_model(model, sample.batches, layers=listed(layers), metric=metric, **norm, **deformed)
+        facts: dict[str, Fact] = {}
         if budget:
             with console.status(f"{title}: searching for the worst deformation"):
-                distance = metric if metric in _SEARCHED else _SEARCHED[0]
                 search = {"budget": budget, "draws": draws, "metric": distance}
                 worst = worst_case(model, sample.batches, **search, **norm, **deformed)
-                for word, found in (
-                    ("random", worst.random),
-                    (f"best of {draws}", worst.best_of),
-                    ("worst", worst.worst),
-                ):
-                    facts[f"output, {word}"] = _defined(found)
-        with console.status(f"{title}: shifting"):
-            largest = max(2, round(pixels(shift, width)))
-            try:
-                facts[f"consistency, shifts up to {shift}"] = shift_consistency(
-                    model, sample.batches, largest=largest, **fed
-                ).interval
-            except InputError as error:  # no classifier, say
-                facts[f"consistency, shifts up to {shift}"] = f"none: {error}"
+            for word, found in (("random", worst.random), (f"best of {draws}", worst.best_of), ("worst", worst.worst)):
+                facts[f"output moved ({distance}), {word}"] = _last(found)
+        with console.status(f"{title}: shifting"), kept(model):
+            calibrated = norm["calibration"]
+            apply_batch_norm(model, batch_norm, None if calibrated is None else loaded.normalise(calibrated.to(place)))
+            classes, steps = _classes(model, sample, loaded, place), round(pixels(shift, width)) + 1
+            answers = f"same answer, shifts up to {shift}"
+            facts[answers] = Fact("no logits")
+            if classes:
+                same = shift_consistency(model, sample.batches, largest=max(2, steps), **fed)
+                facts[answers] = Fact(same.interval, images=same.agreement)
             if sample.labels is not None:
-                curve = accuracy_under(model, sample.batches, sample.labels, strengths=(0.0, 1.0), **deformed)
-                facts |= {"accuracy": curve[0.0], "accuracy, deformed": curve[1.0]}
-        facts["parameters"] = f"{sum(parameter.numel() for parameter in model.parameters()):,}"
-        facts["time an image"] = f"{1e3 * _seconds(model, sample, loaded.normalise, place):.2f} ms"
-        sides.append(Side(title, profile, f"{loaded.source} {sample.source()}", facts, sample.skipped()))
+                facts |= _accuracies(model, sample, classes, deformed)
+        facts["parameters"] = Fact(f"{sum(parameter.numel() for parameter in model.parameters()):,}")
+        facts["time an image"] = Fact(f"{1e3 * _seconds(model, sample, loaded.normalise, place):.2f} ms")
+        sides.append(Side(title, profile, f"{loaded.source} Images: {sample.source()}", facts, sample.skipped()))
         if out is not None:
             profile.save(out / title.replace("/", "-"))
     terminal.show_sides(sides, console)
@@ -169,19 +176,47 @@ def _titles(models: tuple[str, ...]) -> list[str]:
     return [f"{title} ({number})" for number, title in enumerate(models, start=1)]
 
 
-def _defined(profile: Profile) -> report.Fact:
+def _last(profile: Profile) -> Fact:
     """The last layer's number, or why it has none."""
     layer = profile.layers[-1]
-    return profile.undefined[layer] if layer in profile.undefined else profile[layer]
+    return Fact(profile.undefined[layer]) if layer in profile.undefined else Fact(profile[layer], profile)
+
+
+def _classes(model: nn.Module, sample: Sample, loaded: zoo.Loaded, place: torch.device) -> int:
+    """How many classes the model tells; 0 where it puts out anything else than logits."""
+    with torch.no_grad():
+        logits: Any = model(loaded.normalise(_first(sample, place)[:2]))
+    return logits.shape[1] if isinstance(logits, Tensor) and logits.ndim == 2 and logits.shape[1] > 1 else 0
+
+
+def _accuracies(model: nn.Module, sample: Sample, classes: int, deformed: dict[str, Any]) -> dict[str, Fact]:
+    """Accuracy on the images as they are and deformed, where the model tells the classes of the data."""
+    if classes != sample.classes:
+        why = f"of {classes:,} classes, the data have {sample.classes:,}" if classes else "no logits"
+        return {"accuracy": Fact(why)}
+    whole = isinstance(deformed["deformation"], Circular)  # which cannot be scaled
+    settings = {name: value for name, value in deformed.items() if name != "deformation"}
+    strengths = {"accuracy": 0.0} if whole else {"accuracy": 0.0, "accuracy, deformed": 1.0}
+    family = ThinPlate() if whole else deformed["deformation"]
+    curve = accuracy_under(model, sample.batches, sample.labels, family, tuple(strengths.values()), **settings)
+    return {
+        name: Fact(curve[strength], images=curve.correct[:, place].astype(float))
+        for place, (name, strength) in enumerate(strengths.items())
+    }
+
+
+def _first(sample: Sample, place: torch.device) -> Tensor:
+    """Some images, in [0, 1]."""
+    batches = [sample.batches] if isinstance(sample.batches, Tensor) else sample.batches
+    return next(iter(batches))[:_TIMED].to(place)
 
 
 def _seconds(model: nn.Module, sample: Sample, normalise: Callable[[Tensor], Tensor], place: torch.device) -> float:
     """Median time of the model alone for one of a batch of images."""
-    first: Tensor = next(iter([sample.batches] if isinstance(sample.batches, Tensor) else sample.batches))
-    batch = normalise(first[:_TIMED].to(place))
+    batch = normalise(_first(sample, place))
     times = []
     with torch.inference_mode():
-        for _ in range(6):
+        for _ in range(_REPEATS):
             start = time.perf_counter()
             model(batch)
             if place.type == "cuda":

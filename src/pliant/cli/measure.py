@@ -10,6 +10,7 @@ import torch
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
 from pliant import records, report, zoo
 from pliant._checks import InputError, require, unknown
@@ -17,7 +18,7 @@ from pliant.capture import INPUT, has_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.sample import Sample, device_called
-from pliant.deform import Deformation
+from pliant.deform import Deformation, Lie
 from pliant.measurement import WorstCase
 from pliant.measurement import measure as measure_model
 from pliant.measurement import worst_case as search_worst
@@ -28,13 +29,14 @@ from pliant.report import terminal
 
 DRAWS, BUDGET = 8, 20
 WORST = "worst_case.csv"
+_DIRECTION = "lie:"
 
 
 def measure(
     model: str,
     *,
     images: str | None = None,
-    layers: str = "blocks",
+    layers: str | None = None,
     metric: str = "cosine",
     weights: Path | None = None,
     untrained: bool = False,
@@ -76,17 +78,19 @@ def measure(
         A folder of images, read recursively; or a data set (cifar10, mnist, digits, a folder of parquet files), of
         which the test images are taken. Without it: crops of two embedded photographs, for a first look.
     layers
-        blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them.
+        blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them; blocks if not given,
+        and output for consistency.
     metric
         cosine or euclidean, the distance between representations; or relative-stability, deformation-stability,
         noise-stability (each also with -median), equivariance, correlation, lie-derivative; or consistency, how often
-        the deformed image gets the same top-1, with --layers output.
+        the deformed image gets the same top-1.
     weights
         A file of weights (.safetensors, or .pt with tensors alone) instead of the published ones.
     untrained
         Initial weights, drawn from the seed.
     family
-        Of deformations: thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular.
+        Of deformations: thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular; for
+        lie-derivative also lie:rotation, or translation, scale, stretch, shear, hyperbolic, which have no reach.
     points
         Control points a side of a thin plate.
     reach
@@ -154,12 +158,19 @@ def measure(
         records.check_writable(out)
     console = Console()
     loaded = changed.load(model, pretrained=not untrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
-    chosen = _listed(layers)
+    chosen = listed(layers or ("output" if metric == "consistency" else "blocks"))
     if at is not None:
         _check_at(loaded, chosen, at)
-    deformation = member(family, points, reach, loaded.size[1], invertible=invertible)
+    if family.startswith(_DIRECTION):
+        require(
+            metric == "lie_derivative" and not worst_case,
+            f"--family {family}: a direction, not a deformation, for --metric lie-derivative: choose another family",
+        )
+        deformation = Lie(family.removeprefix(_DIRECTION))  # pyright: ignore[reportArgumentType] - checked there
+    else:
+        deformation = member(family, points, reach, loaded.size[1], invertible=invertible)
     if worst_case:
-        _check_search(loaded, deformation, metric, _listed(worst_at), draws, budget)
+        _check_search(loaded, deformation, metric, listed(worst_at), draws, budget)
     sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
     calibration = sample.calibration()
     place = device_called(device)
@@ -188,7 +199,7 @@ def measure(
                 sample.batches,
                 deformation,
                 budget,
-                layers=_listed(worst_at),
+                layers=listed(worst_at),
                 draws=draws,
                 metric=metric,
                 seed=seed,
@@ -199,7 +210,7 @@ def measure(
                 block=block,
                 on_block=lambda done: progress.update(search, completed=done),
             )
-    console.print(f"{loaded.name}: {loaded.source} Images: {sample.source()}", soft_wrap=True, highlight=False)
+    console.print(Text(f"{loaded.name}: {loaded.source} Images: {sample.source()}"), soft_wrap=True, highlight=False)
     terminal.show(profile, console)
     if searched is not None:
         terminal.show_worst(searched, console)
@@ -208,7 +219,7 @@ def measure(
     if sample.skipped():
         console.print(f"Left out {len(sample.skipped())} images:")
         for skipped in sample.skipped():
-            console.print(f"  {skipped.file}: {skipped.reason}", soft_wrap=True, markup=False, highlight=False)
+            console.print(Text(f"  {skipped.file}: {skipped.reason}"), soft_wrap=True, highlight=False)
     if out is not None:
         profile.save(out)
         if searched is not None:
@@ -239,11 +250,9 @@ def _gate(profile: Profile, limit: float, at: str | None, console: Console) -> i
             )
     above = [name for name in names if profile[name].low > limit]
     for name in above:
-        console.print(
-            f"FAILED {name}: {profile[name]} lies above {limit}", soft_wrap=True, highlight=False, markup=False
-        )
+        console.print(Text(f"FAILED {name}: {profile[name]} lies above {limit}"), soft_wrap=True, highlight=False)
     if not above:
-        console.print(f"passed: {_judged(names)} above {limit}", highlight=False)
+        console.print(Text(f"passed: {_judged(names)} above {limit}"), highlight=False)
     return 1 if above else 0
 
 
@@ -253,7 +262,7 @@ def _judged(names: list[str]) -> str:
     return f"no interval of {len(names)} layers lies"
 
 
-def _listed(layers: str) -> str | list[str]:
+def listed(layers: str) -> str | list[str]:
     """A preset, a glob or a name; or several with commas between them."""
     return layers.split(",") if "," in layers else layers
 

@@ -21,12 +21,14 @@ class Sample:
     """The images of a measurement, resized and cropped for a model: a folder's, the test images of a data set, or
     crops of the embedded photographs.
 
-    batches: tensors (n, c, h, w) in [0, 1], or one. count: how many images. labels: their classes, where known.
+    batches: tensors (n, c, h, w) in [0, 1], or one. count: how many images. labels: their classes, where known, of so
+    many `classes`.
     """
 
     def __init__(self, loaded: zoo.Loaded, images: str | None, limit: int, on_bad_image: str, batch_norm: str) -> None:
         self.batches: Tensor | ImageFolder
         self.labels: Int64[Tensor, " n"] | None = None
+        self.classes = 0
         self._wants_calibration = batch_norm == "calibrated"
         self._left_out: tuple[Skipped, ...] = ()
         if images is None:
@@ -52,7 +54,7 @@ class Sample:
     def _read_dataset(self, loaded: zoo.Loaded, name: str, limit: int) -> None:
         found = data.load(name)
         self.count = min(limit or len(found.test_images), len(found.test_images))
-        self.labels = found.test_labels[: self.count]
+        self.labels, self.classes = found.test_labels[: self.count], len(found.classes)
         self.batches = _fitted(found.test_images[: self.count], loaded)
         self._rest = _fitted(found.train_images[:CALIBRATION], loaded) if self._wants_calibration else self.batches[:0]
         self._source = f"{self.count:,} test images of {found.name}. {found.source}"

@@ -84,7 +84,9 @@ def of_sides(sides: Sequence[Side]) -> Facts:
 def _protocol(profiles: list[Profile]) -> Facts:
     """How the profiles were measured. One run measures all alike, but for batch norm."""
     first = profiles[0].protocol
-    per_axis = " px at most per axis" if first.get("deformation", {}).get("family") == "thin_plate" else ""
+    described = first.get("deformation", {})
+    unit = "" if isinstance(described.get("reach"), str) else " px"  # a length in words has one of its own
+    per_axis = f"{unit} at most per axis" if described.get("family") == "thin_plate" else ""
     moved = profiles[0].provenance.get("displacement", {})
     pixels = f"; rms {moved['rms']:.2f} px, largest {moved['largest']:.2f} px" if moved else ""
     outside = f"outside the image: {first['padding']}"

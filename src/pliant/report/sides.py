@@ -5,14 +5,38 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float
 
 from pliant._checks import require
 from pliant.profile import Difference, Profile
 from pliant.report import wording
 from pliant.report.left_out import LeftOut
-from pliant.stats import Interval
+from pliant.stats import Interval, MeanBootstrap
 
-Fact = Interval | str
+_REPLICATES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Fact:
+    """What is known of a model as a whole: a number with its interval, or words.
+
+    profile: whose last layer the number is of; images: (n,) what it is the mean of. Either makes differences paired.
+    """
+
+    shown: Interval | str
+    profile: Profile | None = None
+    images: Float[np.ndarray, " n"] | None = None
+
+    def minus(self, other: "Fact") -> Interval | None:
+        """By how much this number lies above that of another model on the same images; None where it is not known."""
+        if self.profile is not None and other.profile is not None:
+            return _finite(self.profile.minus(other.profile)[-1])
+        if self.images is None or other.images is None or not isinstance(self.shown, Interval):
+            return None
+        means = MeanBootstrap(1, _REPLICATES, 0, self.shown.level)
+        means.add((self.images - other.images)[:, None])
+        estimate, low, high = (float(ends[0]) for ends in means.interval())
+        return Interval(estimate, low, high, self.shown.level, means.images)
 
 
 @dataclass(frozen=True)
@@ -82,11 +106,14 @@ class Sides:
             )
         return lines
 
-    @property
-    def facts(self) -> list[tuple[str, list[Fact | None]]]:
-        """What else is known, each with its value for every model."""
-        names = dict.fromkeys(name for side in self.all for name in side.facts)
-        return [(name, [side.facts.get(name) for side in self.all]) for name in names]
+    @cached_property
+    def facts(self) -> list[tuple[str, list[Interval | str], list[Interval | None]]]:
+        """What else is known: its name, its value for every model, and the differences from the first."""
+        found = []
+        for name in dict.fromkeys(name for side in self.all for name in side.facts):
+            facts = [side.facts.get(name, Fact("")) for side in self.all]
+            found.append((name, [fact.shown for fact in facts], [fact.minus(facts[0]) for fact in facts[1:]]))
+        return found
 
     @property
     def unmatched(self) -> list[str]:
@@ -110,8 +137,10 @@ class Sides:
             for line in self.lines[1:]  # not the input
             if (difference := line.differences[number]) is not None
         ]
+        if len(self.lines) < 2:
+            return f"No layer of {other.title} could be matched with one of {self.first.title}: their names differ."
         if not found:
-            return f"{other.title} and {self.first.title} share no layer with {wording.with_article(quantity)}."
+            return f"{other.title} and {self.first.title} share no layer that has {wording.with_article(quantity)}."
         line, most, before, after = max(found, key=lambda each: abs(each[1].estimate))
         assert before is not None
         assert after is not None

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pliant.profile import Profile
 from pliant.report import wording, worst
-from pliant.report.sides import Fact, Side, Sides, signed
+from pliant.report.sides import Side, Sides, signed
 from pliant.report.wording import rises_most
 from pliant.stats import Interval
 
@@ -54,7 +54,9 @@ def show_sides(sides: Sequence[Side], console: Console) -> None:
     found = Sides(sides)
     letters = [chr(ord("A") + place) for place in range(len(found.all))]
     for letter, side in zip(letters, found.all, strict=True):
-        console.print(Text(f"{letter}: {side.title}"), highlight=False)
+        console.print(Text(f"{letter}: {side.title}. {side.source}"), highlight=False, soft_wrap=True)
+        if side.skipped:
+            console.print(Text(f"   Left out: {', '.join(one.file for one in side.skipped)}"), soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     table.add_column("layer", overflow="fold")
     for letter in letters:
@@ -63,20 +65,20 @@ def show_sides(sides: Sequence[Side], console: Console) -> None:
         table.add_column(f"{letter} - {letters[0]}", justify="right")
     for line in found.lines:
         values = [Text("undefined" if value is None else f"{value.estimate:.3f}") for value in line.values]
-        table.add_row(Text(line.names[0]), *values, *map(_difference, line.differences))
-    for name, facts in found.facts:
-        table.add_row(Text(name), *map(_fact, facts))
+        table.add_row(Text(line.name), *values, *map(_difference, line.differences))
+    for name, shown, differences in found.facts:
+        table.add_row(Text(name), *map(_shown, shown), *map(_difference, differences))
     console.print(table, highlight=False)
     profile = found.first.profile
     console.print(Text(_how(profile), "dim"), highlight=False)
+    if found.unmatched:
+        console.print(Text(f"Without a counterpart: {', '.join(found.unmatched)}", "dim"), highlight=False)
     for sentence in found.sentences():
         console.print(Text(sentence, "bold"), highlight=False)
 
 
-def _fact(value: Fact | None) -> Text:
-    if value is None or isinstance(value, str):
-        return Text(value or "")
-    return Text(f"{value.estimate:.3f}")
+def _shown(value: Interval | str) -> Text:
+    return Text(value if isinstance(value, str) else f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]")
 
 
 def _difference(value: Interval | None) -> Text:
