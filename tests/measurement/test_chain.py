@@ -254,7 +254,7 @@ def test_a_profile_says_what_it_is_and_comes_back_from_its_files(tmp_path):
     assert profile.protocol["deformation"] == {"family": "lie", "transformation": "stretch"}
     again = Profile.load(profile.save(tmp_path))
     assert (again.layers, again.protocol) == (profile.layers, profile.protocol)
-    assert again.quantity == "share in the local equivariance error of the output"
+    assert again.quantity == "contribution to the local equivariance error of the output (squared length)"
     np.testing.assert_array_equal(again.distances, profile.distances)
 
 
@@ -339,6 +339,37 @@ def test_bad_input(model, layers, message):
     with pytest.raises(InputError) as error:
         lie_derivative(model.double(), pictures(4), Lie("rotation"), layers)
     assert str(error.value).startswith(message)
+
+
+class Beside(nn.Module):
+    """The layer `a` is not all that the output depends on."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        return self.b(self.a(x)) + x
+
+
+@pytest.mark.parametrize("blank", [0, 2, 4])
+def test_a_way_beside_a_layer_is_found_whatever_the_images_are(blank):
+    images = pictures(4)
+    images[:blank] = 0
+    with pytest.raises(InputError) as error:
+        lie_derivative(Beside().double(), images, Lie("rotation"), ["a"])
+    assert str(error.value).startswith("the output depends on the image beside layer 'a', too")
+
+
+def test_displacements_and_folds_are_those_of_the_fields():
+    wild = ThinPlate(grid=4, reach=4.0)
+    found = lie_derivative(net(), pictures(10), wild, LAYERS, 2, draw=1, block=4, replicates=0)
+    field = wild.sample(range(10), (12, 12), seed=2, draw=1)
+    assert found.folds == pytest.approx(float(field.folds.mean()))
+    assert found.folds > 0
+    displacement = found.provenance["displacement"]
+    assert displacement["rms"] == pytest.approx(float(field.rms.mean()))
+    assert displacement["largest"] == pytest.approx(float(field.largest.max()))
 
 
 @pytest.mark.parametrize(

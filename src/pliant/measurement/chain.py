@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from pliant import draws
 from pliant._checks import require
 from pliant.capture import INPUT, OUTPUT, Call, kept, replaced, select, trace
 from pliant.capture import batch_norm as apply_batch_norm
@@ -18,7 +19,7 @@ from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
 from pliant.measurement.feeding import Feeding, check_statistics
 from pliant.measurement.pool import Parts
-from pliant.measurement.summary import summarised
+from pliant.measurement.summary import Moved, summarised
 from pliant.measurement.tally import Tally
 from pliant.measurement.tangents import dual, forward_mode, has_tangent, primal_of, tangent_of
 from pliant.metrics import METRICS, Block
@@ -78,13 +79,12 @@ def lie_derivative(
     blocks = consecutive(images, block, feed.device)
     first = beginning(blocks)
     shape, size = tuple(first.shape[1:]), (first.shape[2], first.shape[3])
-    done, number = 0, 0
+    moved, done, number = Moved(), 0, 0
     with torch.inference_mode(False), kept(model), torch.no_grad(), forward_mode(model):
         model.eval()
         apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
         calls = _chain(model, trace(model, feed(first[:2].clone())), layers)
-        two = deformation.sample(range(2), size, seed, draw, first.device)
-        _check_chain(model, feed, first[:2], Resized(two, padding), calls)
+        _check_chain(model, feed, first[:2], calls)
         names = (INPUT, *(call.name for call in calls), OUTPUT, END_TO_END)
         tallies = {name: Tally(METRICS[_METRIC], replicates) for name in names}
         clean: Tensor | None = first
@@ -94,9 +94,11 @@ def lie_derivative(
             count = len(clean)
             for tally in tallies.values():
                 tally.begin(count)
-            along = Resized(deformation.sample(range(done, done + count), size, seed, draw, clean.device), padding)
+            field = deformation.sample(range(done, done + count), size, seed, draw, clean.device)
+            moved.add(field)
+            along = Resized(field, padding)
             out, drifts = _drifts(model, feed, clean, along, calls)
-            del clean, along
+            del clean, field, along
             resampling = PairBootstrap(count, replicates, seed, number) if replicates else None
             for tally, added in zip(tallies.values(), _added(drifts), strict=True):
                 tally.hear(Block(out.flatten(1), out.flatten(1), tangent=added), Parts(resampling))
@@ -121,8 +123,10 @@ def lie_derivative(
         "level": level,
     }
     return replace(
-        summarised(tallies, _METRIC, level, 0.0, protocol, feed.provenance()),
-        quantity="share in the local equivariance error of the output",
+        summarised(
+            tallies, _METRIC, level, moved.folds, protocol, feed.provenance(displacement=moved.displacement)
+        ),
+        quantity="contribution to the local equivariance error of the output (squared length)",
         scale="0: adds nothing to it, 1: as much as the output of an unrelated image is off (squared)",
     )
 
@@ -141,13 +145,17 @@ def _chain(model: nn.Module, calls: Sequence[Call], layers: str | Sequence[str])
     return chosen
 
 
-def _check_chain(
-    model: nn.Module, feed: Feeding, images: Real[Tensor, "n c h w"], along: Resized, calls: Sequence[Call]
-) -> None:
-    """Refuse layers that the output does not depend on alone: with their tangents gone, none must arrive."""
+def _check_chain(model: nn.Module, feed: Feeding, like: Real[Tensor, "n c h w"], calls: Sequence[Call]) -> None:
+    """Refuse layers that the output does not depend on alone: with their tangents gone, none must arrive.
+
+    Of random images and tangents, shaped `like` the images: those of the images may be 0, as where they are blank.
+    """
+    indices, count = range(len(like)), like[0].numel()
+    random = draws.uniform(0, draws.Stream.PIXELS, indices, 0, count, like.device).view_as(like)
+    tangent = draws.as_normal(draws.uniform(0, draws.Stream.NOISE, indices, 0, count, like.device)).view_as(like)
     for call in calls:
         with replaced(model, call, primal_of):
-            out = model(feed(dual(images.clone(), along.tangent(images, _ALL))))
+            out = model(feed(dual(random.to(like.dtype, copy=True), tangent)))
         require(
             not has_tangent(out),
             f"the output depends on the image beside layer {call.name!r}, too: choose layers that the model runs one "
