@@ -8,6 +8,7 @@ from torch import nn
 from pliant._checks import InputError
 from pliant.deform import ThinPlate, warp
 from pliant.measurement import channel_pooling, measure
+from pliant.metrics import METRICS
 from pliant.stats import PairBootstrap
 from pliant.surgery import permuted_channels
 
@@ -131,3 +132,33 @@ def test_a_model_without_channels_to_permute_is_refused():
         "the model has no convolution whose input channels could be permuted; 0: Conv2d(3 to 3 channels) stays: one "
         "input channel a filter: there is nothing to permute"
     )
+
+
+@pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if metric.more_is_better])
+def test_a_metric_that_is_larger_where_a_layer_is_more_stable_is_refused(metric):
+    assert metric in ("correlation", "consistency")
+    with pytest.raises(InputError) as error:
+        channel_pooling(net(), pictures(4), PLATE, metric=metric)
+    assert str(error.value) == (
+        f"metric='{metric}': the larger, the more stable, so that a ratio of it says nothing of pooling; choose "
+        "another, such as 'deformation_stability'"
+    )
+
+
+def test_an_unknown_metric():
+    with pytest.raises(InputError) as error:
+        channel_pooling(net(), pictures(4), PLATE, metric="cosin")
+    assert str(error.value) == "unknown metric 'cosin'. Did you mean 'cosine', 'consistency' or 'correlation'?"
+
+
+def test_twice_the_squared_distance_is_the_square_root_of_it_as_far():
+    squared = channel_pooling(net(), pictures(12), PLATE, "0", replicates=0, block=12)
+    ratio = (squared.permuted.distances[1] / squared.trained.distances[1]).mean()
+    model, images = net(), pictures(12)
+    deformed = warp(images, PLATE.sample(range(12), (12, 12)))
+    with torch.no_grad():
+        lengths = [
+            (one(deformed) - one(images)).flatten(1).norm(dim=1)
+            for one in (permuted_channels(model).model[0], model[0])
+        ]
+    assert ratio == pytest.approx(float((lengths[0] / lengths[1]).square().mean()), rel=1e-4)

@@ -9,11 +9,12 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pliant._checks import require
+from pliant._checks import require, unknown
 from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.blocks import all_in_one
 from pliant.measurement.one_pass import measure
 from pliant.measurement.options import Options
+from pliant.metrics import METRICS
 from pliant.profile import Profile
 from pliant.stats import percentile
 
@@ -34,8 +35,9 @@ class ChannelPooling:
     def ratio(self) -> Float[np.ndarray, "layers 3"]:
         """permuted / trained of each layer, with the ends of its interval: a bootstrap over images, paired.
 
-        1: all of the layer's stability survives, and comes from pooling in space. 2: the layer is moved twice as far
-        once its channels are permuted, and half comes from pooling across them. NaN where undefined.
+        1: all of the layer's stability survives, and comes from pooling in space. Above 1: some of it comes from
+        pooling across channels. The default metric is of squared distances: 2 says that the layer is moved
+        sqrt(2) = 1.41 times as far once its channels are permuted; of "euclidean", twice as far. NaN where undefined.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             estimate = self.permuted.estimate / self.trained.estimate
@@ -73,13 +75,24 @@ def channel_pooling(
     permuted, the first, which reads the channels of the image, included; batch norm keeps its statistics unless
     `batch_norm` says otherwise. Tomasini et al. 2022, arXiv:2210.01506.
 
-    images: as of `measure`; read once and kept in memory. seed: of deformations and of permutations. deformation,
-    layers, metric and the other options: as of `measure`.
+    One permutation of each convolution is drawn. The intervals are over images, and hold nothing of the variance
+    between permutations: measure with several seeds to see it.
 
-    Raises `InputError` as `measure` does, and for a model without a convolution that has channels to permute.
+    images: as of `measure`; read once and kept in memory. seed: of deformations and of permutations. deformation,
+    layers, metric and the other options: as of `measure`; the metric is one of those that are 0 for what is invariant.
+
+    Raises `InputError` as `measure` does, for a metric that is larger where a layer is more stable ("correlation",
+    "consistency"), and for a model without a convolution that has channels to permute.
     """
     from pliant.surgery import permuted_channels  # loads torchvision, which nothing else here needs
 
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    require(
+        not METRICS[metric].more_is_better,
+        f"metric={metric!r}: the larger, the more stable, so that a ratio of it says nothing of pooling; choose "
+        "another, such as 'deformation_stability'",
+    )
     model = getattr(model, "_orig_mod", model)
     surgery = permuted_channels(model, seed)
     left = tuple(str(entry) for entry in surgery.left)
