@@ -205,6 +205,37 @@ def test_it_goes_on_from_its_state(metric, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("images", "arguments", "other"),
+    [
+        (pictures(6), {"seed": 1}, "seed (1 there, 0 here)"),
+        (pictures(6), {"padding": "border"}, "padding ('border' there, 'zeros' here)"),
+        (pictures(6), {"block": 4}, "block (4 there, 128 here)"),
+        (pictures(6), {"layers": ["1"]}, "layers (['1'] there, '0' here)"),
+        (pictures(6), {"batch_norm": "untouched"}, "batch_norm ('untouched' there, 'as_is' here)"),
+        (pictures(7), {}, "images (7 there, 6 here)"),
+        (
+            pictures(6),
+            {"deformation": ThinPlate(grid=3, reach=1.0), "draw": 2},
+            "deformation ({'family': 'thin_plate', 'grid': 3, 'reach': 1.0} there, "
+            f"{PLATE.describe()!r} here), draw (2 there, 0 here)",
+        ),
+    ],
+)
+def test_what_was_measured_otherwise_is_no_state_to_go_on_from(images, arguments, other):
+    watch = Watch(images, **{"deformation": PLATE, "layers": "0", "replicates": 0, **arguments})
+    watch(net(), 0)
+    again = Watch(pictures(6), PLATE, "0", replicates=0)
+    before = again(net(), 0)
+    with pytest.raises(InputError) as error:
+        again.load_state_dict(watch.state_dict())
+    assert str(error.value) == (
+        f"the state was measured with another {other}: its numbers do not compare with those of this watch, make it "
+        "alike"
+    )
+    assert again.profiles == {0: before}
+
+
 def test_a_loader_that_shuffles_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
     Watch(DataLoader(TensorDataset(pictures(6)), batch_size=2, shuffle=True))

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from pliant._checks import InputError, require, unknown
-from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture import kept, select, trace
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Padding, ThinPlate
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
-from pliant.measurement.feeding import Feeding
+from pliant.measurement.feeding import Feeding, check_statistics
+from pliant.measurement.protocol import protocol_of
 from pliant.measurement.searching import Searched, Searching
 from pliant.measurement.summary import summarised
 from pliant.measurement.worst import WorstCase
@@ -58,14 +58,13 @@ def worst_case(
     metric: the distance, "cosine" or "euclidean".
     on_block: called with the number of images done so far.
 
-    Takes about as long as 2 draws + 3 budget layers forward passes over the images. Gradients are those of the
+    Takes about as long as 2 draws + 3 budget x layers forward passes over the images. Gradients are those of the
     deformations alone: the model's own are not touched, and it comes back as it was. Raises `InputError` as `measure`
     does; for another metric; and where no gradient leads to the parameters, as in a family of whole pixels
     (`Circular`), in images of integers, or in a layer that holds none.
     """
     distance = check_settings(metric, draws, budget)
-    require(block >= 2, f"block={block}: a block needs at least 2 images")
-    require(replicates >= 0 and 0 < level < 1, f"replicates={replicates}, level={level}: no such interval")
+    check_statistics(block, replicates, level)
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
     feed = Feeding(model, preprocess)
     blocks = consecutive(images, block, feed.device)
@@ -75,7 +74,7 @@ def worst_case(
         if budget:
             check_gradients(deformation, size, first.dtype)
         model.eval().requires_grad_(False)
-        apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
+        feed.bring_batch_norm(batch_norm, calibration)
         calls = select(model, trace(model, feed(first[:2])), layers)
         found = {call.name: Searched(distance, replicates) for call in calls}
         search = Searching(model, feed, deformation, padding, draws, budget, seed, size, first.device)
@@ -89,20 +88,20 @@ def worst_case(
             done += len(clean)
             if on_block is not None:
                 on_block(done)
-    protocol = {
-        "deformation": deformation.describe(),
-        "draws": draws,
-        "budget": budget,
-        "padding": padding,
-        "batch_norm": batch_norm,
-        "calibration": len(calibration) if batch_norm == "calibrated" and calibration is not None else 0,
-        "block": block,
-        "images": done,
-        "image_shape": list(shape),
-        "seed": seed,
-        "replicates": replicates,
-        "level": level,
-    }
+    protocol = protocol_of(
+        done,
+        shape,
+        seed,
+        batch_norm,
+        calibration,
+        replicates,
+        level,
+        deformation=deformation.describe(),
+        draws=draws,
+        budget=budget,
+        padding=padding,
+        block=block,
+    )
     words = {  # of each of KINDS
         "random": f"{distance.quantity}, mean of {draws} draws",
         "best_of": f"{distance.quantity}, best of {draws} draws",

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from pliant import draws
 from pliant._checks import require
 from pliant.capture import INPUT, OUTPUT, Call, kept, replaced, select, trace
-from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Lie, Padding
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
 from pliant.measurement.feeding import Feeding, check_statistics
 from pliant.measurement.pool import Parts
+from pliant.measurement.protocol import protocol_of
 from pliant.measurement.summary import Moved, summarised
 from pliant.measurement.tally import Tally
 from pliant.measurement.tangents import dual, forward_mode, has_tangent, primal_of, tangent_of
@@ -82,7 +82,7 @@ def lie_derivative(
     moved, done, number = Moved(), 0, 0
     with torch.inference_mode(False), kept(model), torch.no_grad(), forward_mode(model):
         model.eval()
-        apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
+        feed.bring_batch_norm(batch_norm, calibration)
         calls = _chain(model, trace(model, feed(first[:2].clone())), layers)
         _check_chain(model, feed, first[:2], calls)
         names = (INPUT, *(call.name for call in calls), OUTPUT, END_TO_END)
@@ -108,24 +108,22 @@ def lie_derivative(
             if on_block is not None:
                 on_block(done)
             clean, number = next(blocks, None), number + 1
-    protocol = {
-        "of": OUTPUT,
-        "deformation": deformation.describe(),
-        "padding": padding,
-        "batch_norm": batch_norm,
-        "calibration": len(calibration) if batch_norm == "calibrated" and calibration is not None else 0,
-        "block": block,
-        "images": done,
-        "image_shape": list(shape),
-        "seed": seed,
-        "draw": draw,
-        "replicates": replicates,
-        "level": level,
-    }
+    protocol = protocol_of(
+        done,
+        shape,
+        seed,
+        batch_norm,
+        calibration,
+        replicates,
+        level,
+        of=OUTPUT,
+        deformation=deformation.describe(),
+        padding=padding,
+        block=block,
+        draw=draw,
+    )
     return replace(
-        summarised(
-            tallies, _METRIC, level, moved.folds, protocol, feed.provenance(displacement=moved.displacement)
-        ),
+        summarised(tallies, _METRIC, level, moved.folds, protocol, feed.provenance(displacement=moved.displacement)),
         quantity="contribution to the local equivariance error of the output (squared length)",
         scale="0: adds nothing to it, 1: as much as the output of an unrelated image is off (squared)",
     )

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from pliant import records
 from pliant._checks import InputError, require
-from pliant.capture import capture
+from pliant.capture import batch_norm, capture
+from pliant.capture.kept import BatchNorm
 
 
 class Feeding:
@@ -30,6 +31,11 @@ class Feeding:
         """The images, ready for the model."""
         images = images if self.preprocess is None else self.preprocess(images)
         return images.to(self.dtype) if self.dtype is not None and images.is_floating_point() else images
+
+    def bring_batch_norm(self, protocol: BatchNorm, calibration: Tensor | None) -> None:
+        """Bring the model's batch norm to a protocol, with images of the calibration; within `kept` alone."""
+        fed = None if calibration is None else self(calibration.to(self.device))
+        batch_norm(self._model, protocol, fed)
 
     def logits(self, images: Real[Tensor, "n c h w"]) -> Real[Tensor, "n k"]:
         """What the model puts out for the images. Raises `InputError` for what is no logits and has no largest."""

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from pliant._checks import InputError, require, unknown
 from pliant.capture import INPUT, Call, kept, select, trace
-from pliant.capture import batch_norm as apply_batch_norm
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Field, Padding, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
@@ -17,6 +16,7 @@ from pliant.measurement.blocks import beginning, check_shape, consecutive, give_
 from pliant.measurement.feeding import Feeding, check_statistics, hear
 from pliant.measurement.noise import noisy
 from pliant.measurement.pool import Parts
+from pliant.measurement.protocol import protocol_of
 from pliant.measurement.summary import Moved, summarised
 from pliant.measurement.tally import Tally
 from pliant.measurement.tangents import dual, forward_mode, primal_of, tangent_of
@@ -130,7 +130,7 @@ def measure_each(
     derivatives = forward_mode(model) if tangents else nullcontext()
     with torch.inference_mode(False), kept(model), torch.no_grad(), derivatives:
         model.eval()
-        apply_batch_norm(model, batch_norm, None if calibration is None else feed(calibration.to(first.device)))
+        feed.bring_batch_norm(batch_norm, calibration)
         calls = select(model, trace(model, feed(first[:2])), layers)
         tallies = [{metric: Tally(METRICS[metric], replicates) for metric in metrics} for _ in range(len(calls) + 1)]
         clean: Tensor | None = first
@@ -161,19 +161,19 @@ def measure_each(
                 on_block(done)
             clean, number = next(blocks, None), number + 1
     names = (INPUT, *(call.name for call in calls))
-    protocol = {
-        "deformation": deformation.describe(),
-        "padding": padding,
-        "batch_norm": batch_norm,
-        "calibration": len(calibration) if batch_norm == "calibrated" and calibration is not None else 0,
-        "block": block,
-        "images": done,
-        "image_shape": list(shape),
-        "seed": seed,
-        "draw": draw,
-        "replicates": replicates,
-        "level": level,
-    }
+    protocol = protocol_of(
+        done,
+        shape,
+        seed,
+        batch_norm,
+        calibration,
+        replicates,
+        level,
+        deformation=deformation.describe(),
+        padding=padding,
+        block=block,
+        draw=draw,
+    )
     provenance = feed.provenance(displacement=moved.displacement)
     return {
         metric: summarised(

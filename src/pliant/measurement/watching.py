@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, Generic, TypeVar, Unpack, cast, overload
 
 import numpy as np
@@ -15,6 +16,7 @@ from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.blocks import all_in_one
 from pliant.measurement.one_pass import measure_each
 from pliant.measurement.options import Options
+from pliant.measurement.protocol import protocol_of
 from pliant.profile import Profile
 
 Found = TypeVar("Found", Profile, dict[str, Profile])
@@ -126,18 +128,51 @@ class Watch(Generic[Found]):
             step: {name: _packed(profile) for name, profile in by_metric(found).items()}
             for step, found in self.profiles.items()
         }
-        return {"metrics": list(self._names), "steps": steps}
+        return {"metrics": list(self._names), "layers": _plain(self.layers), "steps": steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave. Raises `InputError` for a state of other metrics."""
+        """Go on from what `state_dict` gave, in place of what this watch has measured.
+
+        Raises `InputError` for a state of other metrics or layers, and for profiles that do not compare with what this
+        watch measures: of another deformation, seed, number or size of images, or other choices.
+        """
         require(
             state["metrics"] == list(self._names),
             f"the state holds the metrics {state['metrics']}, this watch measures {list(self._names)}: make it alike",
         )
+        self._check_comparable(state)
         self.profiles = {
             step: self._found({name: _unpacked(packed) for name, packed in each.items()})
             for step, each in state["steps"].items()
         }
+
+    def _check_comparable(self, state: Mapping[str, Any]) -> None:
+        """Refuse profiles that were measured otherwise than this watch measures."""
+        ours = {"layers": _plain(self.layers), **self._protocol}
+        for each in state["steps"].values():
+            for packed in each.values():
+                theirs = {"layers": state["layers"], **packed["protocol"]}
+                other = [
+                    f"{name} ({theirs.get(name)!r} there, {ours[name]!r} here)"
+                    for name in ours
+                    if theirs.get(name) != ours[name]
+                ]
+                require(
+                    not other,
+                    f"the state was measured with another {', '.join(other)}: its numbers do not compare with those of "
+                    "this watch, make it alike",
+                )
+
+    @property
+    def _protocol(self) -> dict[str, Any]:
+        """What the numbers of this watch depend on, the same at every step."""
+        parameters = signature(measure_each).parameters.values()
+        options = {**{one.name: one.default for one in parameters}, **self.options}
+        shared = (options[name] for name in ("batch_norm", "calibration", "replicates", "level"))
+        own = {name: options[name] for name in ("padding", "block", "draw")}
+        shape = tuple(self.images.shape[1:])
+        described = self.deformation.describe()
+        return protocol_of(len(self.images), shape, self.seed, *shared, deformation=described, **own)
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -162,6 +197,10 @@ def logarithmic(last: int, per_doubling: int = 1) -> list[int]:
 def by_metric(found: Profile | dict[str, Profile]) -> dict[str, Profile]:
     """What a `Watch` found at one step, by the name of the metric."""
     return {found.metric: found} if isinstance(found, Profile) else found
+
+
+def _plain(layers: str | Sequence[str]) -> str | list[str]:
+    return layers if isinstance(layers, str) else list(layers)
 
 
 def _negative(step: int) -> str:
