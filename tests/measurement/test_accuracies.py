@@ -61,7 +61,10 @@ def test_the_area_is_the_trapezoids_over_the_range():
     assert found.area.n == found.images == 25
     # What is wrong at every strength makes the area vary as much as the accuracies themselves.
     flat = accuracy_under(model, images, answers(model, images), ThinPlate(reach=0))
-    assert (flat.area.low, flat.area.high) == pytest.approx((flat.low[0], flat.high[0]))
+    assert (flat.area.low, flat.area.high) == pytest.approx((flat.low[0], flat.high[0]), abs=0.05)
+    none = accuracy_under(model, images, answers(model, images), PLATE, replicates=0)
+    assert np.isnan([none.area.low, none.area.high]).all()
+    assert np.isfinite(none.low).all()
 
 
 def test_at_strength_0_the_images_are_as_they_are_and_every_strength_of_nothing_is_the_same():
@@ -83,6 +86,8 @@ def test_a_factor_that_the_answer_does_not_depend_on_costs_nothing():
     labels, family = images[:, :, 6, 6].argmax(1), Rotate(reach=40)
     found = accuracy_under(Centre(), images, labels, family)
     assert (found.area.estimate, found.area.low, found.area.high) == (1.0, 1.0, 1.0)
+    assert found.estimate.tolist() == found.high.tolist() == [1.0] * 6
+    assert found.low == pytest.approx(30 / (30 + 1.959964**2))  # Wilson's of 30 of 30
     assert found.rms[-1] > 1
     assert accuracy_under(nn.Flatten(), images, images.flatten(1).argmax(1), family).estimate[-1] < 0.5
 
@@ -167,6 +172,8 @@ def test_what_a_number_depends_on_travels_with_it():
         "deformation": {"family": "thin_plate", "grid": 3, "reach": 2.0},
         "strengths": [0.0, 2.0],
         "padding": "border",
+        "batch_norm": "as_is",
+        "calibration": 0,
         "images": 6,
         "image_shape": [3, 12, 12],
         "seed": 4,
@@ -175,6 +182,37 @@ def test_what_a_number_depends_on_travels_with_it():
         "level": 0.9,
     }
     assert found.level == found.area.level == 0.9
+
+
+def normed(mean, variance):
+    """A net whose answers depend on the running statistics of its batch norm."""
+    conv, *rest = net()
+    model = nn.Sequential(conv, nn.BatchNorm2d(6), *rest)
+    model[1].running_mean.copy_(mean)
+    model[1].running_var.copy_(variance)
+    return model
+
+
+def test_batch_norm_runs_under_the_protocol_that_is_asked_for():
+    far = normed(5 * torch.arange(6.0), torch.full((6,), 0.01))
+    images, calibration = pictures(40), pictures(30, seed=5)
+    with torch.no_grad():
+        heard = far[0](calibration)
+    alike = {
+        "untouched": normed(torch.zeros(6), torch.ones(6)),
+        "calibrated": normed(heard.mean((0, 2, 3)), heard.var((0, 2, 3))),
+    }
+    labels = torch.arange(40) % 4
+    as_is = accuracy_under(far, images, labels, PLATE)
+    for protocol, same in alike.items():
+        found = accuracy_under(far, images, labels, PLATE, batch_norm=protocol, calibration=calibration)
+        assert found.correct.tolist() == accuracy_under(same.eval(), images, labels, PLATE).correct.tolist()
+        assert found.correct.tolist() != as_is.correct.tolist()
+        assert found.protocol["batch_norm"] == protocol
+        assert found.protocol["calibration"] == (30 if protocol == "calibrated" else 0)
+    assert far[1].running_mean.tolist() == [0, 5, 10, 15, 20, 25]
+    with pytest.raises(InputError, match='^batch_norm="calibrated" needs images'):
+        accuracy_under(far, images, labels, PLATE, batch_norm="calibrated")
 
 
 LABELS = torch.tensor([0, 1, 2, 3])

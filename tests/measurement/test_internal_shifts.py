@@ -189,6 +189,35 @@ def test_only_a_block_of_images_is_held_and_fed_at_a_time():
     assert max(alive) <= 2
 
 
+def normed(mean, variance):
+    """A net whose second layer depends on the running statistics of its batch norm."""
+    model = seeded(nn.Sequential(conv(3, 6), nn.BatchNorm2d(6), nn.Sigmoid(), nn.MaxPool2d(2)))
+    model[1].running_mean.copy_(mean)
+    model[1].running_var.copy_(variance)
+    return model
+
+
+def test_batch_norm_runs_under_the_protocol_that_is_asked_for():
+    far = normed(torch.arange(6.0), torch.full((6,), 0.5))
+    images, calibration = pictures(6), pictures(30, seed=5)
+    with torch.no_grad():
+        heard = far[0](calibration)
+    alike = {
+        "untouched": normed(torch.zeros(6), torch.ones(6)),
+        "calibrated": normed(heard.mean((0, 2, 3)), heard.var((0, 2, 3))),
+    }
+    as_is = shift_map(far, images, "3", largest=2)
+    for protocol, same in alike.items():
+        found = shift_map(far, images, "3", largest=2, batch_norm=protocol, calibration=calibration)
+        np.testing.assert_allclose(found.distance, shift_map(same, images, "3", largest=2).distance, rtol=1e-4)
+        assert (found.distance[0, 1] != as_is.distance[0, 1]).all()
+        assert found.protocol["batch_norm"] == protocol
+        assert found.protocol["calibration"] == (30 if protocol == "calibrated" else 0)
+    assert far[1].running_mean.tolist() == list(range(6))
+    with pytest.raises(InputError, match='^batch_norm="calibrated" needs images'):
+        shift_map(far, images, "3", batch_norm="calibrated")
+
+
 def test_what_a_number_depends_on_travels_with_it():
     found = shift_map(net(max_pool), pictures(6), largest=2, seed=3, level=0.9)
     assert found.images == 6
@@ -197,6 +226,8 @@ def test_what_a_number_depends_on_travels_with_it():
         "shifts": "circular",
         "largest": 2,
         "upsampling": "nearest",
+        "batch_norm": "as_is",
+        "calibration": 0,
         "images": 6,
         "image_shape": [3, 16, 16],
         "seed": 3,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from reference import shifts as reference
-from scipy.stats import chisquare
+from scipy.stats import binomtest, chisquare
 from torch import nn
 
 from pliant import draws
@@ -57,6 +57,17 @@ def numbered(n, size):
 def test_a_net_that_does_not_see_circular_shifts_is_consistent(layers):
     found = shift_consistency(net(*layers), pictures(50), pairs=3)
     assert (found.interval.estimate, found.interval.low, found.interval.high) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("replicates", [0, 1000])
+def test_the_interval_of_one_pair_is_wilsons_and_has_width_at_1(replicates):
+    found = shift_consistency(net(), pictures(8), replicates=replicates).interval
+    assert (found.estimate, found.high, found.n) == (1.0, 1.0, 8)
+    assert found.low == pytest.approx(8 / (8 + 1.959964**2))  # 0.676
+    some = shift_consistency(net(Subsample()), pictures(40), replicates=replicates)
+    assert 0 < some.interval.estimate < 1
+    wilson = binomtest(int(some.agreement.sum()), 40).proportion_ci(0.95, method="wilson")
+    assert (some.interval.low, some.interval.high) == pytest.approx((wilson.low, wilson.high))
 
 
 def test_one_that_subsamples_or_sees_crops_is_not():
@@ -125,6 +136,38 @@ def test_blocks_and_batches_do_not_matter_and_seeds_do():
     assert shift_consistency(model, images, seed=1).agreement.tolist() != whole.agreement.tolist()
 
 
+def normed(mean, variance):
+    """A net whose answers depend on the running statistics of its batch norm."""
+    conv = nn.Conv2d(3, 6, 3, padding=1, padding_mode="circular")
+    model = seeded(
+        nn.Sequential(conv, nn.BatchNorm2d(6), nn.Tanh(), Subsample(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    )
+    model[1].running_mean.copy_(mean)
+    model[1].running_var.copy_(variance)
+    return model
+
+
+def test_batch_norm_runs_under_the_protocol_that_is_asked_for():
+    far = normed(torch.arange(6.0), torch.full((6,), 0.01))
+    images, calibration = pictures(60), pictures(30, (8, 8), seed=5)
+    with torch.no_grad():
+        heard = far[0](calibration)
+    alike = {
+        "untouched": normed(torch.zeros(6), torch.ones(6)),
+        "calibrated": normed(heard.mean((0, 2, 3)), heard.var((0, 2, 3))),
+    }
+    as_is = shift_consistency(far, images)
+    for protocol, same in alike.items():
+        found = shift_consistency(far, images, batch_norm=protocol, calibration=calibration)
+        assert found.agreement.tolist() == shift_consistency(same, images).agreement.tolist()
+        assert found.agreement.tolist() != as_is.agreement.tolist()
+        assert found.protocol["batch_norm"] == protocol
+        assert found.protocol["calibration"] == (30 if protocol == "calibrated" else 0)
+    assert far[1].running_mean.tolist() == list(range(6))
+    with pytest.raises(InputError, match='^batch_norm="calibrated" needs images'):
+        shift_consistency(far, images, batch_norm="calibrated")
+
+
 def test_more_pairs_are_a_finer_share_of_each_image():
     found = shift_consistency(net(Subsample()), pictures(30), pairs=4)
     assert set((4 * found.agreement).tolist()) <= {0.0, 1.0, 2.0, 3.0, 4.0}
@@ -171,6 +214,8 @@ def test_what_a_number_depends_on_travels_with_it_and_is_printed():
         "largest": [12, 10],
         "crop": None,
         "pairs": 2,
+        "batch_norm": "as_is",
+        "calibration": 0,
         "images": 20,
         "image_shape": [3, 12, 10],
         "seed": 3,

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from pliant._checks import InputError, require
 from pliant.capture import kept
+from pliant.capture.kept import BatchNorm
 from pliant.deform import Circular, Deformation, Padding, ThinPlate, warp
 from pliant.measurement.blocks import give_back
 from pliant.measurement.feeding import Feeding
+from pliant.measurement.protocol import protocol_of
 from pliant.outcomes import AccuracyCurve
-from pliant.stats import Interval, MeanBootstrap
+from pliant.stats import Interval, MeanBootstrap, proportion
 
 
 def accuracy_under(
@@ -29,6 +31,8 @@ def accuracy_under(
     padding: Padding = "zeros",
     seed: int = 0,
     draw: int = 0,
+    batch_norm: BatchNorm = "as_is",
+    calibration: Tensor | None = None,
     preprocess: Callable[[Tensor], Tensor] | None = None,
     block: int = 128,
     replicates: int = 1000,
@@ -46,9 +50,11 @@ def accuracy_under(
     deformation: any family but `Circular`, whose shifts are no longer circular when scaled.
     strengths: 0 or more, increasing, two at least.
     padding: what stands outside an image: "zeros", "border" or "reflection".
+    batch_norm, calibration: as of `measure`.
     preprocess: applied to the images after the deformation, such as a model's normalisation.
     block: images that go through the model at a time; the curve does not depend on it.
-    replicates, level: of the bootstrap over images, percentile intervals; without replicates none.
+    level: of the intervals, over images: Wilson's of each accuracy, the percentile bootstrap's of the area.
+    replicates: of that bootstrap; without any the area has no interval.
     on_block: called with the number of images done so far.
 
     Floating-point images are cast to the dtype of the model and brought to its device. Raises `InputError` for fewer
@@ -58,12 +64,13 @@ def accuracy_under(
     times = np.array(strengths, dtype=np.float64)
     _check(times, deformation, block)
     weights = _trapezoid(times)
-    bootstrap = MeanBootstrap(len(times) + 1, replicates, seed, level)
+    bootstrap = MeanBootstrap(1, replicates, seed, level)
     feeding = Feeding(model, preprocess)
     correct: list[np.ndarray] = []
     shape, done, rms, folds = None, 0, 0.0, np.zeros(len(times))
     with torch.inference_mode(False), kept(model), torch.no_grad():
         model.eval()
+        feeding.bring_batch_norm(batch_norm, calibration)
         for clean, truth in _labelled(images, labels, block, feeding.device):
             shape, count = shape or tuple(clean.shape[1:]), len(clean)
             require(
@@ -80,34 +87,38 @@ def accuracy_under(
                 _check_classes(truth, logits.shape[1])
                 right[:, place] = (logits.argmax(1) == truth).cpu().numpy()
             correct.append(right)
-            bootstrap.add(np.column_stack((right, right @ weights)))
+            bootstrap.add((right @ weights)[:, None])
             done += count
             give_back()
             if on_block is not None:
                 on_block(done)
     require(done >= 2, f"{done} images: an interval over images needs at least 2")
+    told = np.concatenate(correct)
+    points = [proportion(successes, done, level) for successes in told.sum(axis=0).tolist()]
     mean, low, high = bootstrap.interval()
     return AccuracyCurve(
         strengths=times,
-        estimate=mean[:-1],
-        low=low[:-1],
-        high=high[:-1],
-        area=Interval(float(mean[-1]), float(low[-1]), float(high[-1]), level, done),
+        estimate=np.array([point.estimate for point in points]),
+        low=np.array([point.low for point in points]),
+        high=np.array([point.high for point in points]),
+        area=Interval(float(mean[0]), float(low[0]), float(high[0]), level, done),
         rms=times * rms / done,
         folds=folds / done,
         level=level,
-        correct=np.concatenate(correct),
-        protocol={
-            "deformation": deformation.describe(),
-            "strengths": times.tolist(),
-            "padding": padding,
-            "images": done,
-            "image_shape": list(shape or ()),
-            "seed": seed,
-            "draw": draw,
-            "replicates": replicates,
-            "level": level,
-        },
+        correct=told,
+        protocol=protocol_of(
+            done,
+            shape or (),
+            seed,
+            batch_norm,
+            calibration,
+            replicates,
+            level,
+            deformation=deformation.describe(),
+            strengths=times.tolist(),
+            padding=padding,
+            draw=draw,
+        ),
         provenance=feeding.provenance(),
     )
 

@@ -10,9 +10,11 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from pliant._checks import InputError, require
-from pliant.capture import Call, capture, kept, select, trace
+from pliant.capture import Call, kept, select, trace
+from pliant.capture.kept import BatchNorm
 from pliant.measurement.blocks import consecutive, give_back, of_one_size
-from pliant.measurement.feeding import Feeding
+from pliant.measurement.feeding import Feeding, hear
+from pliant.measurement.protocol import protocol_of
 from pliant.metrics import Cosine
 from pliant.outcomes import ShiftMap
 from pliant.stats import MeanBootstrap
@@ -30,6 +32,8 @@ def shift_map(
     layers: str | Sequence[str] = "all",
     *,
     largest: int = 8,
+    batch_norm: BatchNorm = "as_is",
+    calibration: Tensor | None = None,
     preprocess: Callable[[Tensor], Tensor] | None = None,
     block: int = 128,
     seed: int = 0,
@@ -49,6 +53,7 @@ def shift_map(
     layers: as of `measure`. Those whose output is no map (n, c, h, w) with sides that divide the image's are left out,
         and said to be. The input, which follows every shift, is none of them.
     largest: how many shifts there are along each axis; the cost is that of 8/7 largest^2 forward passes.
+    batch_norm, calibration: as of `measure`.
     preprocess: applied to the shifted images, such as a model's normalisation; it must keep their size.
     block: images and their shifted copies that go through the model at a time; the map does not depend on it.
     seed, replicates, level: of the bootstrap over images, percentile interval; without replicates none.
@@ -75,6 +80,7 @@ def shift_map(
     )
     with torch.inference_mode(False), kept(model), torch.no_grad():
         model.eval()
+        feeding.bring_batch_norm(batch_norm, calibration)
         fed = feeding(now[:2])
         require(
             tuple(fed.shape[2:]) == size,
@@ -105,17 +111,19 @@ def shift_map(
         level=level,
         images=done,
         left_out=left_out,
-        protocol={
-            "distance": "cosine",
-            "shifts": "circular",
-            "largest": largest,
-            "upsampling": "nearest",
-            "images": done,
-            "image_shape": list(shape),
-            "seed": seed,
-            "replicates": replicates,
-            "level": level,
-        },
+        protocol=protocol_of(
+            done,
+            shape,
+            seed,
+            batch_norm,
+            calibration,
+            replicates,
+            level,
+            distance="cosine",
+            shifts="circular",
+            largest=largest,
+            upsampling="nearest",
+        ),
         provenance=feeding.provenance(),
     )
 
@@ -160,14 +168,9 @@ def _hear(
 ) -> None:
     """Feed the images and their shifted copies, and fill in the distances; layers without them are left out."""
     fed = feeding(torch.cat([images, *(images.roll(shift, (2, 3)) for shift in shifts)]))
-    waiting = {name: place for place, name in enumerate(strides)}
+    places = {name: place for place, name in enumerate(strides)}
 
-    def heard(name: str, path: str, maps: Tensor) -> None:
-        place = waiting.pop(name)
-        require(
-            len(maps) == len(fed),
-            f"layer {name!r} put out {len(maps)} rows for {len(fed)} images: it has no shift map, choose another",
-        )
+    def heard(name: str, maps: Tensor) -> None:
         squares = _squared(maps)
         if not bool(squares.isfinite().all()):
             left_out[name] = "NaN or infinite activations"
@@ -179,11 +182,9 @@ def _hear(
         square, *theirs = squares.split(len(images))
         for shift, some, their in zip(shifts, moved, theirs, strict=True):
             gap = _gap(clean, some, shift, strides[name])
-            values[:, place, shift[0], shift[1]] = Cosine().between(gap, square, their).cpu().numpy()
+            values[:, places[name], shift[0], shift[1]] = Cosine().between(gap, square, their).cpu().numpy()
 
-    with capture(model, heard, set(waiting)):
-        model(fed)
-    require(not waiting, f"layers {sorted(waiting)} did not run on every block: the model's path depends on its input")
+    hear(model, fed, places, heard)
 
 
 def _gap(

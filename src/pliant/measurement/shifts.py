@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from pliant import draws
 from pliant._checks import InputError, require, unknown
 from pliant.capture import kept
+from pliant.capture.kept import BatchNorm
 from pliant.measurement.blocks import consecutive, give_back, of_one_size
 from pliant.measurement.feeding import Feeding
+from pliant.measurement.protocol import protocol_of
 from pliant.metrics.consistency import flat
 from pliant.outcomes import ShiftConsistency
-from pliant.stats import Interval, MeanBootstrap
+from pliant.stats import Interval, MeanBootstrap, proportion
 
 Shifts = Literal["circular", "cropped"]
 SHIFTS = ("circular", "cropped")
@@ -30,6 +32,8 @@ def shift_consistency(
     crop: int | None = None,
     pairs: int = 1,
     seed: int = 0,
+    batch_norm: BatchNorm = "as_is",
+    calibration: Tensor | None = None,
     preprocess: Callable[[Tensor], Tensor] | None = None,
     block: int = 128,
     replicates: int = 1000,
@@ -49,9 +53,11 @@ def shift_consistency(
         has rows and columns ("circular"), or as crops fit ("cropped").
     crop: pixels a side of the crops, such as 224 of images of 256; of "cropped" alone, which needs it.
     pairs: of shifts an image, averaged within the image.
+    batch_norm, calibration: as of `measure`; of cropped shifts the calibration's images are of the size of the crops.
     preprocess: applied to the shifted images, such as a model's normalisation.
     block: images that go through the model at a time, twice; the number does not depend on it.
-    replicates, level: of the bootstrap over images, percentile interval; without replicates none.
+    level: of the interval over images: Wilson's of 1 pair an image, of more the percentile bootstrap's.
+    replicates: of that bootstrap; without any there is no interval for more than 1 pair.
     on_block: called with the number of images done so far.
 
     Floating-point images are cast to the dtype of the model and brought to its device. Raises `InputError` for fewer
@@ -66,6 +72,7 @@ def shift_consistency(
     room, done, silent = (0, 0), 0, True
     with torch.inference_mode(False), kept(model), torch.no_grad():
         model.eval()
+        feeding.bring_batch_norm(batch_norm, calibration)
         for images_now in of_one_size(consecutive(images, block, feeding.device)):
             shape, count = tuple(images_now.shape[1:]), len(images_now)
             room = _room(shape[1:], largest, crop)
@@ -85,21 +92,24 @@ def shift_consistency(
                 on_block(done)
     require(done >= 2, f"{done} images: an interval over images needs at least 2")
     require(not silent, "all logits of each image are equal: the model has no top-1 to compare")
-    mean, low, high = bootstrap.interval()
+    told = np.concatenate(agreement)
+    mean, low, high = (float(numbers[0]) for numbers in bootstrap.interval())
     return ShiftConsistency(
-        interval=Interval(float(mean[0]), float(low[0]), float(high[0]), level, done),
-        agreement=np.concatenate(agreement),
-        protocol={
-            "shifts": shifts,
-            "largest": list(room),
-            "crop": crop,
-            "pairs": pairs,
-            "images": done,
-            "image_shape": list(shape),
-            "seed": seed,
-            "replicates": replicates,
-            "level": level,
-        },
+        interval=proportion(int(told.sum()), done, level) if pairs == 1 else Interval(mean, low, high, level, done),
+        agreement=told,
+        protocol=protocol_of(
+            done,
+            shape,
+            seed,
+            batch_norm,
+            calibration,
+            replicates,
+            level,
+            shifts=shifts,
+            largest=list(room),
+            crop=crop,
+            pairs=pairs,
+        ),
         provenance=feeding.provenance(),
     )
 

@@ -19,10 +19,10 @@ class AccuracyCurve:
     """Accuracy against the strength of one factor (after Ibrahim et al. 2022, arXiv:2210.13604): of a deformation.
 
     strengths: times that the drawn field of each image was taken; 0 is the image as it is.
-    estimate, low, high: (strengths,) the share of images told right, with its bootstrap interval over images; NaN ends
-        for fewer than 5 images.
+    estimate, low, high: (strengths,) the share of images told right, with Wilson's interval (`stats.proportion`).
     area: trapezoidal area under the curve over the range of the strengths: the mean accuracy between the weakest and
-        the strongest, with its interval from the same bootstrap.
+        the strongest, with its bootstrap interval over images; NaN ends for fewer than 5 images, and no width where
+        all images have the same area.
     rms: (strengths,) mean over images of the root mean square displacement, pixels.
     folds: (strengths,) share of pixels at which the deformations fold.
     level: of the intervals.

@@ -13,7 +13,8 @@ from pliant.stats import Interval
 class ShiftConsistency:
     """The probability that two random shifts of an image get the same top-1 (Zhang 2019, arXiv:1904.11486).
 
-    interval: the mean over images with its bootstrap interval over images; NaN ends for fewer than 5 images.
+    interval: the mean over images with its interval over them: of 1 pair an image Wilson's (`stats.proportion`), of
+        more the bootstrap's, which has NaN ends for fewer than 5 images and no width where all images agree alike.
     agreement: (images,) the share of each image's pairs of shifts that agree, the raw samples.
     protocol: all choices that the number depends on: "shifts" ("circular" or "cropped"), "largest" (how many shifts
         there are down and to the right, pixels), "crop", "pairs", "seed" and more.
