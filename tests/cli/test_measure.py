@@ -314,10 +314,22 @@ def test_the_worst_case_beside_random_deformations(here, capsys):
     assert (table["best_of"] >= table["random"]).all()
     for value in table["worst"]:
         assert f"{value:.3f}" in printed
+    for kind in ("random", "best_of", "worst"):
+        for value in table[f"{kind}_rms"]:
+            assert f"{value:.2f} px, folds" in printed
     assert "Random and worst deformations" in (here / "result" / "report.html").read_text()
     assert measure("--out", "plain") == 0
     assert "worst case" not in capsys.readouterr().out
     assert not (here / "plain" / "worst_case.csv").exists()
+
+
+def test_folds_of_the_worst_case_are_refused_on_request(here, capsys):
+    chosen = ("--worst-case", "--draws", "1", "--budget", "8", "--reach", "6%")
+    assert measure(*chosen) == 0
+    assert "; folds none;" in " ".join(capsys.readouterr().out.split())
+    assert bad(capsys, *chosen, "--refuse-folds").startswith(
+        "pliant: the worst deformation for layer 'output' of image"
+    )
 
 
 def test_the_worst_case_is_that_of_what_the_model_puts_out(here, capsys):

@@ -420,11 +420,57 @@ def test_what_a_number_depends_on_travels_with_it():
     assert found.parameters["conv"].shape == (10, 2, 9)
     table = found.to_pandas()
     assert table.columns.tolist() == [
-        *("layer", "metric", "n", "random", "random_low", "random_high", "best_of", "best_of_low", "best_of_high"),
-        *("worst", "worst_low", "worst_high", "undefined"),
+        *("layer", "metric", "n"),
+        *(
+            f"{kind}{part}"
+            for kind in ("random", "best_of", "worst")
+            for part in ("", "_low", "_high", "_rms", "_folds")
+        ),
+        "undefined",
     ]
     assert table["layer"].tolist() == ["conv", "head"]
     np.testing.assert_array_equal(table["worst_high"], found.worst.high)
+
+
+def test_how_far_and_how_folded_the_deformations_of_each_kind_are():
+    wild = ThinPlate(grid=4, reach=4.0)
+    images = pictures(9)
+    found = worst_case(small_net(), images, wild, 6, layers=["conv", "head"], draws=3, block=4, seed=2, replicates=0)
+    drawn = [wild.sample(range(9), (16, 16), seed=2, draw=draw) for draw in range(3)]
+    for place, layer in enumerate(found.layers):
+        worst = found.field(layer)
+        assert found.rms["worst"][place] == pytest.approx(float(worst.rms.mean()), rel=1e-5)
+        assert found.folds["worst"][place] == pytest.approx(float(worst.folds.mean()), abs=1e-7)
+        assert found.rms["random"][place] == pytest.approx(np.mean([float(field.rms.mean()) for field in drawn]))
+        assert found.folds["random"][place] == pytest.approx(np.mean([float(field.folds.mean()) for field in drawn]))
+    best = worst_case(small_net(), images, wild, 0, layers=["conv", "head"], draws=3, block=4, seed=2, replicates=0)
+    for place, layer in enumerate(found.layers):
+        assert found.rms["best_of"][place] == pytest.approx(float(best.field(layer).rms.mean()), rel=1e-5)
+        assert found.folds["best_of"][place] == pytest.approx(float(best.field(layer).folds.mean()), abs=1e-7)
+    assert (found.rms["worst"] > found.rms["random"]).all()
+    assert (found.folds["worst"] > 0).all()
+    table = found.to_pandas()
+    np.testing.assert_array_equal(table["best_of_rms"], found.rms["best_of"])
+    np.testing.assert_array_equal(table["worst_folds"], found.folds["worst"])
+
+
+def test_worst_deformations_that_fold_are_refused_if_asked_for():
+    model, images, plate = small_net(), pictures(9), ThinPlate(grid=4, reach=1.8)
+    found = worst_case(model, images, plate, 6, draws=1, block=4, replicates=0)
+    folds = found.field("output").folds
+    first = int(folds.nonzero()[0])
+    assert found.random.folds == 0
+    assert folds.any()
+    start = first // 4 * 4
+    told = start + int(folds[start : start + 4].argmax())
+    with pytest.raises(InputError) as error:
+        worst_case(model, images, plate, 6, draws=1, block=4, replicates=0, refuse_folds=True)
+    assert str(error.value) == (
+        f"the worst deformation for layer 'output' of image {told} folds at {float(folds[told]):.1%} of its pixels: "
+        "lower the reach or the grid, or allow folds"
+    )
+    calm = worst_case(model, images, ThinPlate(reach=0.5), 2, replicates=0, refuse_folds=True)
+    assert not calm.folds["worst"].any()
 
 
 @pytest.mark.parametrize("images", [pictures(6), (pictures(6).sigmoid() * 255).to(torch.uint8)])

@@ -236,11 +236,18 @@ def test_random_and_worst_deformations_on_the_page_of_a_profile(tmp_path):
     table = next(table for table in page.tables if table[0][:2] == ["layer", "random, mean of 8"])
     assert table[0] == ["layer", "random, mean of 8", "best of 8", "worst case", "n"]
     assert [[" ".join(cell.split()) for cell in row] for row in table[1:]] == [
-        [layers[0], "0.100 [0.096, 0.106]", "0.200 [0.196, 0.206]", "0.300 [0.296, 0.306]", "16"],
+        [
+            layers[0],
+            "0.100 [0.096, 0.106] 1.21 px, folds none",
+            "0.200 [0.196, 0.206] 1.51 px, folds 1.25%",
+            "0.300 [0.296, 0.306] 1.81 px, folds 2.50%",
+            "16",
+        ],
         ["broken", "undefined: constant", "16"],
     ]
     text = " ".join("".join(page.text).split())
     assert "0.100 -> 0.300 (3.0 times as far). Searched by 20 steps of gradient ascent from the best of 8" in text
+    assert "The bound is on the parameters of the deformations, not on the displacement" in text
     address = next(a["href"] for tag, a in page.tags if tag == "a" and a.get("download") == "worst_case.csv")
     saved = pd.read_csv(io.BytesIO(base64.b64decode(address.partition(",")[2])))
     assert saved["layer"].tolist() == list(layers)

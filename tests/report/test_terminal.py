@@ -113,11 +113,16 @@ def test_random_and_worst_deformations_side_by_side():
     assert lines == [
         "layer random, mean of 8 best of 8 worst case",
         "a[red]x[/red] 0.100 [0.096, 0.106] 0.200 [0.196, 0.206] 0.300 [0.296, 0.306]",
+        "1.21 px, folds none 1.51 px, folds 1.25% 1.81 px, folds 2.50%",
         "nan",
         "output 0.200 [0.196, 0.206] 0.500 [0.496, 0.506] 0.900 [0.896, 0.906]",
+        "1.21 px, folds none 1.51 px, folds 1.25% 1.81 px, folds 2.50%",
         "nan: undefined: constant: the same for all images",
         "Worst case: 20 steps of gradient ascent from the best of 8 random deformations of each image; there may be "
         "worse ones",
+        "Below each number: RMS displacement of the image, and the share of its pixels at which it folds. The bound is "
+        "on the parameters of",
+        "the deformations, not on the displacement: the worst may move the image farther than random ones",
         "The worst case lies furthest above random deformations at output: 0.200 -> 0.900 (4.5 times as far)",
     ]
 

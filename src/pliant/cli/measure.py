@@ -109,7 +109,7 @@ def measure(
     on_bad_image
         Leave out images that cannot be used, and list them, or refuse to go on.
     refuse_folds
-        Refuse deformations that fold.
+        Refuse deformations that fold, the worst ones that --worst-case finds included.
     invertible
         Shrink deformations that fold until they do not.
     fail_above
@@ -118,7 +118,8 @@ def measure(
     at
         The layer that --fail-above looks at; any layer if not given.
     worst_case
-        Search the worst deformations within the same bound, too, and set them beside random ones.
+        Search the worst deformations within the same bound, too, and set them beside random ones. The bound is on the
+        parameters: the worst may move the image farther, by root mean square, and fold more often.
     worst_at
         The layers to search the worst deformations of, each by itself: as --layers, or output.
     draws
@@ -208,6 +209,7 @@ def measure(
                 calibration=calibration,
                 preprocess=loaded.normalise,
                 block=block,
+                refuse_folds=refuse_folds,
                 on_block=lambda done: progress.update(search, completed=done),
             )
     console.print(Text(f"{loaded.name}: {loaded.source} Images: {sample.source()}"), soft_wrap=True, highlight=False)

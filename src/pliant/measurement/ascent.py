@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +39,7 @@ def worst_case(
     block: int = 128,
     replicates: int = 1000,
     level: float = 0.95,
+    refuse_folds: bool = False,
     on_block: Callable[[int], None] | None = None,
 ) -> WorstCase:
     """How far the worst deformation of each image moves a layer, beside random ones; each layer searched by itself.
@@ -46,6 +48,10 @@ def worst_case(
     family's own parameters, under the family's own bound (`Deformation.within`), for the largest distance
     d(r(x), r(deformed x)). As in ManiFool (Kanbak et al. 2018), ADef (Alaifari et al. 2019) and stAdv (Xiao et al.
     2018), here for any layer and any family. The search is local: there may be worse deformations than it finds.
+
+    The bound is on the parameters, as of the random ones, and not on how far the pixels move: within it the worst
+    deformations move the image farther (RMS) than random ones do, and fold more often. How far and how much stands
+    beside each number.
 
     Never below the best of the draws. Where nothing varies between draws, as in a strength of 0 or a `Flow`, and where
     no draw moves a layer at all, there is nothing to search, and the three numbers agree. Of layers with some images
@@ -56,6 +62,7 @@ def worst_case(
     budget: gradient steps; 0 for the best of the draws alone, of any family.
     draws: random deformations of each image, by (seed, position of the image, draw 0, 1, ...).
     metric: the distance, "cosine" or "euclidean".
+    refuse_folds: raise `InputError` if a worst deformation that was found folds, instead of reporting the share.
     on_block: called with the number of images done so far.
 
     Takes about as long as 2 draws + 3 budget x layers forward passes over the images. Gradients are those of the
@@ -77,7 +84,7 @@ def worst_case(
         feed.bring_batch_norm(batch_norm, calibration)
         calls = select(model, trace(model, feed(first[:2])), layers)
         found = {call.name: Searched(distance, replicates) for call in calls}
-        search = Searching(model, feed, deformation, padding, draws, budget, seed, size, first.device)
+        search = Searching(model, feed, deformation, padding, draws, budget, seed, size, first.device, refuse_folds)
         done = 0
         for number, given in enumerate(chain((first,), blocks)):
             check_shape(given, shape)
@@ -120,7 +127,14 @@ def worst_case(
         for kind, quantity in words.items()
     }
     parameters = {name: torch.cat(layer.parameters) for name, layer in found.items()}
-    return WorstCase(**profiles, deformation=deformation, parameters=parameters)
+    moved = {kind: [layer.moved[kind] for layer in found.values()] for kind in words}
+    return WorstCase(
+        **profiles,
+        deformation=deformation,
+        parameters=parameters,
+        rms={kind: np.array([one.displacement["rms"] for one in of]) for kind, of in moved.items()},
+        folds={kind: np.array([one.folds for one in of]) for kind, of in moved.items()},
+    )
 
 
 def check_settings(metric: str, draws: int, budget: int) -> Distance:

@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pliant._checks import InputError, require, unknown
+from pliant._checks import require, unknown
 from pliant.capture import INPUT, Call, kept, select, trace
 from pliant.capture.kept import BatchNorm
-from pliant.deform import Deformation, Field, Padding, ThinPlate, warp, warp_tangent
+from pliant.deform import Deformation, Padding, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
 from pliant.measurement.feeding import Feeding, check_statistics, hear
 from pliant.measurement.noise import noisy
 from pliant.measurement.pool import Parts
 from pliant.measurement.protocol import protocol_of
-from pliant.measurement.summary import Moved, summarised
+from pliant.measurement.summary import Moved, check_folds, summarised
 from pliant.measurement.tally import Tally
 from pliant.measurement.tangents import dual, forward_mode, primal_of, tangent_of
 from pliant.metrics import METRICS, Along, Block
@@ -140,8 +140,8 @@ def measure_each(
             check_shape(clean, shape)
             count = len(clean)
             field = deformation.sample(range(done, done + count), size, seed, draw, clean.device)
-            if refuse_folds and bool(field.folds.any()):
-                raise InputError(_folding(field, done))
+            if refuse_folds:
+                check_folds(field, done)
             moved.add(field)
             warped = warp(clean, field, padding)
             fed = torch.cat((clean, warped))
@@ -213,11 +213,3 @@ def _hear(
             tally.begin(count)
     reduce(fed, tallies[0])
     hear(model, fed, by_name, lambda name, activation: reduce(activation, by_name[name]))
-
-
-def _folding(field: Field, offset: int) -> str:
-    worst = int(field.folds.argmax())
-    return (
-        f"the deformation of image {offset + worst} folds at {float(field.folds[worst]):.1%} of its pixels: lower the "
-        "reach or the grid, or allow folds"
-    )

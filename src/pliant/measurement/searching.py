@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from pliant.deform import Deformation, Padding, warp
+from pliant.deform import Deformation, Field, Padding, warp
 from pliant.measurement.climbing import Climb
 from pliant.measurement.feeding import Feeding, hear
 from pliant.measurement.pool import Parts
-from pliant.measurement.summary import Moved
+from pliant.measurement.summary import Moved, check_folds
 from pliant.measurement.tally import Tally
 from pliant.metrics import Block, Distance, Reading, Sample
 from pliant.stats import PairBootstrap
@@ -21,11 +21,15 @@ _SPREAD_OVER = 256  # draws
 
 
 class Searched:
-    """What has been found of one layer so far: a tally of each of `KINDS`, and the worst parameters of each block."""
+    """What has been found of one layer so far: a tally of each of `KINDS`, and the worst parameters of each block.
+
+    moved: how far the fields of each kind move the images.
+    """
 
     def __init__(self, distance: Distance, replicates: int):
         self.distance = distance
         self.tallies = {kind: Tally(distance, replicates) for kind in KINDS}
+        self.moved = {kind: Moved() for kind in KINDS}
         self.parameters: list[Tensor] = []
 
     @property
@@ -48,7 +52,9 @@ class Searching:
         seed: int,
         size: tuple[int, int],
         device: torch.device,
+        refuse_folds: bool,
     ):
+        self._refuse_folds = refuse_folds
         self._model, self._feed, self._deformation = model, feed, deformation
         self._padding: Padding = padding
         self._draws, self._budget, self._seed, self._size = draws, budget, seed, size
@@ -70,22 +76,32 @@ class Searching:
             parameters = self._deformation.within(drawn, self._size)
             if not draw:
                 found = {name: _Found(layer, parameters, Parts(resampling)) for name, layer in layers.items()}
-            self._draw(clean, parameters, found)
+            self._draw(clean, parameters, found, layers)
         for name, layer in layers.items():
             here = found.pop(name)
             here.tell("random", torch.minimum(here.total / self._draws, here.values))  # equal distances round upwards
             here.tell("best_of", here.values)
-            self.moved["best_of"].add(self._deformation.made(here.parameters, self._size))
+            self._move(layer, "best_of", self._deformation.made(here.parameters, self._size))
             if self._budget and self._spread.any() and not layer.undefined:
                 self._climb(name, clean, here)
             here.tell("worst", here.values)
-            self.moved["worst"].add(self._deformation.made(here.parameters, self._size))
+            worst = self._deformation.made(here.parameters, self._size)
+            if self._refuse_folds:
+                check_folds(worst, done, f"worst deformation for layer {name!r}")
+            self._move(layer, "worst", worst)
             layer.parameters.append(here.parameters.cpu())
 
-    def _draw(self, clean: Tensor, parameters: Tensor, found: Mapping[str, "_Found"]) -> None:
+    def _move(self, layer: Searched, kind: str, field: Field) -> None:
+        self.moved[kind].add(field)
+        layer.moved[kind].add(field)
+
+    def _draw(
+        self, clean: Tensor, parameters: Tensor, found: Mapping[str, "_Found"], layers: Mapping[str, Searched]
+    ) -> None:
         """Let all layers hear the images, and the deformations that the parameters make."""
         field = self._deformation.made(parameters, self._size)
-        self.moved["random"].add(field)
+        for layer in layers.values():
+            self._move(layer, "random", field)
         fed = self._feed(torch.cat((clean, warp(clean, field, self._padding))))
 
         def heard(name: str, activation: Tensor) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from pliant._checks import InputError
 from pliant.deform import Field
 from pliant.measurement.tally import Tally
 from pliant.profile import Profile
@@ -33,6 +34,16 @@ class Moved:
         """Mean RMS length and largest length, pixels; the share of the fields that were shrunk so as not to fold."""
         rms, shrunk = (float(total) / self._count for total in self._sums[1:])
         return {"rms": rms, "largest": self._largest, "shrunk": shrunk}
+
+
+def check_folds(field: Field, first: int, which: str = "deformation") -> None:
+    """Raise `InputError` where a field folds, of images counted from `first`. which: what the field is, in words."""
+    if bool(field.folds.any()):
+        worst = int(field.folds.argmax())
+        raise InputError(
+            f"the {which} of image {first + worst} folds at {float(field.folds[worst]):.1%} of its pixels: lower the "
+            "reach or the grid, or allow folds"
+        )
 
 
 def summarised(

@@ -21,6 +21,8 @@ class WorstCase:
         that was found from there on. All three in units of the same pair medians, with intervals from the same
         bootstrap; their layers are those that were searched, without the input. Folds and displacements are those of
         the draws, and of the deformations found for all layers.
+    rms, folds: "random", "best_of" or "worst" -> (layers,), the mean RMS displacement of those deformations, pixels,
+        and the share of pixels at which they fold. The bound is on the parameters, not on either.
     deformation: the family. parameters: layer -> (images, *p), what it makes the worst field of each image from.
     """
 
@@ -29,6 +31,8 @@ class WorstCase:
     worst: Profile
     deformation: Deformation
     parameters: dict[str, Float[Tensor, "n *p"]]
+    rms: dict[str, Float[np.ndarray, " layers"]]
+    folds: dict[str, Float[np.ndarray, " layers"]]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -54,9 +58,12 @@ class WorstCase:
         return warp(images, self.field(layer, which), self.protocol["padding"])
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a layer: layer, metric, n; random, best_of and worst, each with its low and high; undefined."""
+        """One row a layer: layer, metric, n; random, best_of and worst, each with its low, high, rms (pixels) and
+        folds; undefined.
+        """
         table: dict[str, Any] = {"layer": list(self.layers), "metric": self.worst.metric, "n": self.worst.images}
         for name, profile in (("random", self.random), ("best_of", self.best_of), ("worst", self.worst)):
             table |= {name: profile.estimate, f"{name}_low": profile.low, f"{name}_high": profile.high}
+            table |= {f"{name}_rms": self.rms[name], f"{name}_folds": self.folds[name]}
         table["undefined"] = np.array([self.worst.undefined.get(layer, "") for layer in self.layers], dtype=object)
         return pd.DataFrame(table)

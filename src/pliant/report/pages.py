@@ -143,6 +143,7 @@ def _worst(found: worst.Found) -> dict[str, Any]:
         "rows": worst.rows_of(found),
         "draws": found.worst.protocol["draws"],
         "how": worst.how(found),
+        "bound": worst.BOUND,
         "furthest": worst.furthest(found),
         "csv": numbers.as_uri(found.to_pandas()),
     }

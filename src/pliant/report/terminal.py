@@ -88,19 +88,24 @@ def _difference(value: Interval | None) -> Text:
 
 
 def show_worst(found: worst.Found, console: Console) -> None:
-    """Print random and worst deformations side by side, one line a layer; how it was searched; the largest factor."""
+    """Print random and worst deformations side by side: of each layer how far they move it, and below how far they move
+    the image; how it was searched; the largest factor.
+    """
     table = Table(box=None, pad_edge=False)
     draws = found.worst.protocol["draws"]
     table.add_column("layer", overflow="fold")
     for title in (f"random, mean of {draws}", f"best of {draws}", "worst case"):
         table.add_column(title, no_wrap=True)
-    for layer in found.worst.layers:
+    for place, layer in enumerate(found.worst.layers):
         numbers = (_numbers(profile, layer) for profile in (found.random, found.best_of, found.worst))
         table.add_row(Text(layer), *map(Text, numbers))
+        if layer not in found.worst.undefined:
+            table.add_row("", *(Text(moved, "dim") for moved in worst.moved(found, place)))
     console.print(table, highlight=False)
     for layer, reason in found.worst.undefined.items():
         console.print(Text(f"{layer}: undefined: {reason}", "yellow"), highlight=False)
     console.print(Text(f"Worst case: {worst.how(found)}; there may be worse ones", "dim"), highlight=False)
+    console.print(Text(worst.BOUND, "dim"), highlight=False)
     console.print(Text(worst.furthest(found), "bold"), highlight=False)
 
 

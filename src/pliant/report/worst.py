@@ -1,13 +1,21 @@
 """Random and worst deformations side by side: the rows of their table, and what they come to in words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from pliant.profile import Profile
-from pliant.report.wording import defined
+from pliant.report.wording import defined, folds
 from pliant.stats import Interval
+
+BOUND = (
+    "Below each number: RMS displacement of the image, and the share of its pixels at which it folds. The bound is on "
+    "the parameters of the deformations, not on the displacement: the worst may move the image farther than random ones"
+)
 
 
 @runtime_checkable
@@ -29,6 +37,16 @@ class Found(Protocol):
         """The worst that the search has found from there on."""
         ...
 
+    @property
+    def rms(self) -> Mapping[str, Float[np.ndarray, " layers"]]:
+        """How far the deformations of each kind move the images, pixels."""
+        ...
+
+    @property
+    def folds(self) -> Mapping[str, Float[np.ndarray, " layers"]]:
+        """The share of pixels at which those of each kind fold."""
+        ...
+
     def to_pandas(self) -> pd.DataFrame:
         """One row a layer."""
         ...
@@ -36,12 +54,15 @@ class Found(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """One layer: three sensitivities, or why it has none (`reason`)."""
+    """One layer: three sensitivities, or why it has none (`reason`); and how far the deformations behind each of them
+    move the images (`moved`), in words.
+    """
 
     layer: str
     random: Interval | None
     best_of: Interval | None
     worst: Interval | None
+    moved: tuple[str, str, str]
     reason: str
     images: int
 
@@ -54,11 +75,21 @@ def rows_of(found: Found) -> list[Row]:
             defined(found.random, layer),
             defined(found.best_of, layer),
             defined(found.worst, layer),
+            moved(found, place),
             found.worst.undefined.get(layer, ""),
             found.worst.images,
         )
-        for layer in found.worst.layers
+        for place, layer in enumerate(found.worst.layers)
     ]
+
+
+def moved(found: Found, place: int) -> tuple[str, str, str]:
+    """How far the random, the best and the worst deformations of a layer move: "1.21 px, folds 1.25%"."""
+    random, best_of, worst = (
+        f"{found.rms[kind][place]:.2f} px, folds {folds(float(found.folds[kind][place])).removesuffix(' of pixels')}"
+        for kind in ("random", "best_of", "worst")
+    )
+    return random, best_of, worst
 
 
 def how(found: Found) -> str:
