@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from pliant import records, report, zoo
 from pliant._checks import require, unknown
-from pliant.capture import batch_norm as apply_batch_norm
-from pliant.capture import kept
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.measure import listed
@@ -131,21 +129,18 @@ def compare(
         loaded = changed.load(name, pretrained=not untrained, weights=file, size=size, seed=seed)
         sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
         model, width = loaded.model.to(place), loaded.size[1]
-        norm: dict[str, Any] = {"batch_norm": batch_norm, "calibration": sample.calibration()}
-        fed: dict[str, Any] = {"preprocess": loaded.normalise, "seed": seed, "block": block}
+        norm = {"batch_norm": batch_norm, "calibration": sample.calibration()}
+        fed: dict[str, Any] = {"preprocess": loaded.normalise, "seed": seed, "block": block, **norm}
         deformed = {"deformation": member(family, points, reach, width, as_given=True), "padding": padding, **fed}
         with console.status(f"{title}: measuring"):
-            profile = measure_model(model, sample.batches, layers=listed(layers), metric=metric, **norm, **deformed)
+            profile = measure_model(model, sample.batches, layers=listed(layers), metric=metric, **deformed)
         facts: dict[str, Fact] = {}
         if budget:
             with console.status(f"{title}: searching for the worst deformation"):
-                search = {"budget": budget, "draws": draws, "metric": distance}
-                worst = worst_case(model, sample.batches, **search, **norm, **deformed)
+                worst = worst_case(model, sample.batches, budget=budget, draws=draws, metric=distance, **deformed)
             for word, found in (("random", worst.random), (f"best of {draws}", worst.best_of), ("worst", worst.worst)):
                 facts[f"output moved ({distance}), {word}"] = _last(found)
-        with console.status(f"{title}: shifting"), kept(model):
-            calibrated = norm["calibration"]
-            apply_batch_norm(model, batch_norm, None if calibrated is None else loaded.normalise(calibrated.to(place)))
+        with console.status(f"{title}: shifting"):
             classes, steps = _classes(model, sample, loaded, place), round(pixels(shift, width)) + 1
             answers = f"same answer, shifts up to {shift}"
             facts[answers] = Fact("no logits")
