@@ -98,6 +98,15 @@ def test_the_batch_does_not_matter():
     assert torch.equal(batch[[9, 4]], draws.uniform(3, Stream.DEFORMATION, torch.tensor([9, 4]), 0, 18))
 
 
+def test_each_index_may_have_a_draw_of_its_own(monkeypatch):
+    indices, of_each = [4, 9, 4, 1 << 40], [7, 0, 8, MASK]
+    monkeypatch.setattr(draws, "_AT_ONCE", 4)  # two indices at a time
+    for numbers in (draws.uniform, draws.noise):
+        found = numbers(3, Stream.NOISE, indices, torch.tensor(of_each), 30)
+        alone = [numbers(3, Stream.NOISE, [i], draw, 30) for i, draw in zip(indices, of_each, strict=True)]
+        assert torch.equal(found, torch.cat(alone))
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"stream": Stream.SHUFFLE}, {"draw": 1}, {"indices": [1]}])
 def test_every_argument_changes_every_number(change):
     arguments = {"seed": 0, "stream": Stream.DEFORMATION, "indices": [0], "draw": 0, "count": 50}
@@ -131,6 +140,10 @@ def test_the_global_generator_is_untouched():
     [
         ((-1, Stream.SHUFFLE, [0], 0, 1), "seed=-1: a seed is an integer from 0 to 2^64 - 1"),
         ((0, Stream.SHUFFLE, [0], -2, 1), "draw=-2: a draw is an integer from 0 to 2^32 - 1"),
+        (
+            (0, Stream.SHUFFLE, [0, 0], torch.tensor([1, 1 << 32]), 1),
+            "draw=4294967296: a draw is an integer from 0 to 2^32 - 1",
+        ),
         ((0, Stream.SHUFFLE, [3, -7], 0, 1), "image indices must be 0 or more, got -7"),
     ],
 )

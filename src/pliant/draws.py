@@ -70,16 +70,18 @@ def uniform(
     seed: int,
     stream: Stream,
     indices: Sequence[int] | Int[Tensor, " n"],
-    draw: int,
+    draw: int | Int[Tensor, " n"],
     count: int,
     device: torch.device | str | None = None,
 ) -> Float[Tensor, "n count"]:
     """`count` numbers in [0, 1) for each index: multiples of 2^-24, float32, exact on every device.
 
-    `seed` in [0, 2^64), `draw` in [0, 2^32), indices in [0, 2^63): others raise `InputError`.
+    `seed` in [0, 2^64), `draw` in [0, 2^32), one for all or one for each index, indices in [0, 2^63): others raise
+    `InputError`.
     """
     index = torch.as_tensor(indices, dtype=torch.int64, device=device)
-    words = torch.stack(_words(seed, stream, index, draw, -(-count // 4)), dim=-1).flatten(1)[:, :count]
+    blocks = -(-count // 4)
+    words = torch.stack(_words(seed, stream, index, _each(draw, index), blocks), dim=-1).flatten(1)[:, :count]
     return (words >> 8).to(torch.float32) * 2.0**-24
 
 
@@ -87,7 +89,7 @@ def noise(
     seed: int,
     stream: Stream,
     indices: Sequence[int] | Int[Tensor, " n"],
-    draw: int,
+    draw: int | Int[Tensor, " n"],
     count: int,
     device: torch.device | str | None = None,
 ) -> Float[Tensor, "n count"]:
@@ -99,22 +101,29 @@ def noise(
     out = torch.empty((len(index), 4, 4 * blocks), dtype=torch.float32, device=index.device)
     # As many images at a time as stay in the caches.
     step = max(1, _AT_ONCE // max(blocks, 1)) if index.device.type == "cpu" else max(len(index), 1)
-    for some, numbers in zip(index.split(step), out.split(step), strict=True):
+    for some, at, numbers in zip(index.split(step), _each(draw, index).split(step), out.split(step), strict=True):
         # Four numbers of 8 bits from each word, the lowest first; those of the first words of all blocks, then of the
         # second, and so on, for laying the four words of a block side by side would take longer than drawing them.
-        for place, words in enumerate(_words(seed, stream, some, draw, blocks)):
+        for place, words in enumerate(_words(seed, stream, some, at, blocks)):
             numbers[:, place] = words.to(torch.int32, memory_format=torch.contiguous_format).view(torch.int8)
         # Half a step up, so that 0 is the middle.
         numbers.add_(0.5).mul_(2.0**-7)
     return out.flatten(1)[:, :count]
 
 
+def _each(draw: int | Int[Tensor, " n"], index: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """The draw of each index."""
+    given = draw.tolist() if isinstance(draw, Tensor) else [draw]
+    wrong = [number for number in given if not 0 <= number < 1 << 32]
+    require(not wrong, f"draw={''.join(map(str, wrong[:1]))}: a draw is an integer from 0 to 2^32 - 1")
+    return index.new_tensor(given).expand(len(index))
+
+
 def _words(
-    seed: int, stream: Stream, index: Int[Tensor, " n"], draw: int, blocks: int
+    seed: int, stream: Stream, index: Int[Tensor, " n"], draw: Int[Tensor, " n"], blocks: int
 ) -> list[Int[Tensor, "n blocks"]]:
     """Four times `blocks` random words of 32 bits, held in int64, for each index."""
     require(0 <= seed < 1 << 64, f"seed={seed}: a seed is an integer from 0 to 2^64 - 1")
-    require(0 <= draw < 1 << 32, f"draw={draw}: a draw is an integer from 0 to 2^32 - 1")
     require(bool((index >= 0).all()), f"image indices must be 0 or more, got {index.min() if len(index) else ''}")
     require(
         blocks <= 1 << 24,
@@ -122,7 +131,7 @@ def _words(
     )
     position = torch.arange(blocks, dtype=torch.int64, device=index.device) | int(stream) << 24
     shape = (len(index), blocks)
-    counter = [position, index.new_tensor(draw), (index & _LOW)[:, None], (index >> 32)[:, None]]
+    counter = [position, draw[:, None], (index & _LOW)[:, None], (index >> 32)[:, None]]
     words, key = [word.expand(shape).clone() for word in counter], (seed & _LOW, seed >> 32)
     if index.device.type == "cpu" and len(index) * blocks <= _FEW:
         return [torch.from_numpy(word) for word in _rounds([word.numpy() for word in words], key)]

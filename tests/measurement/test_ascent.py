@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +26,7 @@ from pliant.deform import (
     Translate,
     warp,
 )
-from pliant.measurement import measure, worst_case
+from pliant.measurement import measure, searching, worst_case
 from pliant.measurement.climbing import apart
 from pliant.metrics import Cosine, Euclidean, geometry
 
@@ -89,6 +90,20 @@ def test_worst_is_no_less_than_the_best_draw_and_that_no_less_than_the_mean(name
         assert np.array_equal(profile.medians, found.worst.medians)
         assert (profile.low <= profile.estimate).all()
         assert (profile.estimate <= profile.high).all()
+
+
+@pytest.mark.parametrize("name", ["sequence", "elastic", "whole"])
+def test_the_spread_is_the_standard_deviation_over_the_draws_of_one_image(name, monkeypatch):
+    monkeypatch.setattr(searching, "_SPREAD_OVER", 40)  # more than are drawn at a time
+    drawn = [FAMILIES[name].parameters([0], (16, 16), 3, draw)[0].double().numpy() for draw in range(40)]
+    found = searching._spread(FAMILIES[name], (16, 16), 3, torch.device("cpu"))
+    np.testing.assert_allclose(found, np.std(drawn, axis=0), rtol=1e-5)
+
+
+def test_what_does_not_vary_has_a_spread_of_0():
+    fixed = Sequence((Flow(torch.full((2, 16, 16), 0.1)), Rotate(degrees=5), Translate(2.0)))
+    found = searching._spread(fixed, (16, 16), 0, torch.device("cpu"))
+    assert found.nonzero().flatten().tolist() == [519, 520]  # behind the flow and the rotation: along x and y
 
 
 def test_random_and_best_are_those_of_measure():
@@ -191,18 +206,25 @@ def test_on_a_ramp_a_sine_series_takes_the_place_in_its_ball_that_points_along_t
     np.testing.assert_allclose(found.worst.distances[0], expected, rtol=0.01)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_no_angle_of_a_dense_grid_is_worse(metric):
-    model, images = small_net(), pictures(8)
-    model.eval()
-    found = worst_case(model, images, Rotate(degrees=(-20, 20)), 20, draws=16, metric=metric, replicates=0)
+@pytest.fixture(scope="module")
+def turned():
+    """What the small net answers to pictures turned by an angle, degrees; the same for every metric."""
+    model, images = small_net().eval(), pictures(8)
 
+    @cache
     def respond(degrees):
         with torch.no_grad():
             return model(warp(images, Rotate(degrees=degrees).sample(range(8), (16, 16)))).numpy()
 
-    grid = np.linspace(-20, 20, 321)
-    expected = grid_search.largest(respond(0.0), respond, grid, getattr(reference, metric))
+    return respond
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_no_angle_of_a_dense_grid_is_worse(metric, turned):
+    rotation = Rotate(degrees=(-20, 20))
+    found = worst_case(small_net(), pictures(8), rotation, 20, draws=16, metric=metric, replicates=0)
+    grid = np.linspace(-20, 20, 321).tolist()
+    expected = grid_search.largest(turned(0.0), turned, grid, getattr(reference, metric))
     np.testing.assert_allclose(found.worst.distances[0], expected, rtol=0.01)
 
 

@@ -21,12 +21,12 @@ Indices = Sequence[int] | Int[Tensor, " n"]
 class Source:
     """Where the random numbers of images come from: the same to the bit on every device and in every batch.
 
-    indices: (n,), of the images. seed, draw: see `pliant.draws`.
+    indices: (n,), of the images. seed, draw: see `pliant.draws`; one draw for all images, or one for each.
     """
 
     indices: Int[Tensor, " n"]
     seed: int
-    draw: int
+    draw: int | Int[Tensor, " n"]
 
     def uniform(self, count: int) -> Float[Tensor, "n count"]:
         """`count` numbers in [0, 1) for each image."""

@@ -7,6 +7,7 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from pliant.deform import Deformation, Field, Padding, warp
+from pliant.deform.family import Source
 from pliant.measurement.climbing import Climb
 from pliant.measurement.feeding import Feeding, hear
 from pliant.measurement.pool import Parts
@@ -18,6 +19,7 @@ from pliant.stats import PairBootstrap
 KINDS = ("random", "best_of", "worst")
 _PIXELS = 1 << 20  # of the images whose gradients are held at a time
 _SPREAD_OVER = 256  # draws
+_TOGETHER = 32  # of them at a time
 
 
 class Searched:
@@ -163,13 +165,13 @@ class _Found:
 
 def _spread(deformation: Deformation, size: tuple[int, int], seed: int, device: torch.device) -> Float[Tensor, "*p"]:
     """The standard deviation over draws of each parameter of an image; 0 to the bit for what does not vary."""
-    drawn = deformation.parameters([0], size, seed, 0, device)[0]
-    low, high = drawn, drawn
-    total, squares = torch.zeros_like(drawn, dtype=torch.float64), torch.zeros_like(drawn, dtype=torch.float64)
-    for draw in range(_SPREAD_OVER):
-        drawn = deformation.parameters([0], size, seed, draw, device)[0]
-        low, high = torch.minimum(low, drawn), torch.maximum(high, drawn)
-        total += drawn
-        squares += drawn.double().square()
+    first = deformation.parameters([0], size, seed, 0, device)[0]
+    varies = torch.zeros_like(first, dtype=torch.bool)
+    total, squares = torch.zeros_like(first, dtype=torch.float64), torch.zeros_like(first, dtype=torch.float64)
+    for draws in torch.arange(_SPREAD_OVER, device=device).split(_TOGETHER):
+        drawn = deformation.drawn(Source(torch.zeros_like(draws), seed, draws), size)
+        varies |= ((drawn - first).abs() > 0).any(0)
+        total += drawn.double().sum(0)
+        squares += drawn.double().square().sum(0)
     variance = squares / _SPREAD_OVER - (total / _SPREAD_OVER).square()
-    return torch.where(high > low, variance.clamp(min=0).sqrt().to(drawn), 0.0)
+    return torch.where(varies, variance.clamp(min=0).sqrt().to(first), 0.0)
