@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 def page(folder):
     with pytest.MonkeyPatch.context() as patch:
         # A few of the figures: each of them is drawn in tests of its own.
-        patch.setattr(figures, "WHOLE", ("1", "2", "course"))
+        patch.setattr(figures, "WHOLE", ("1", "2c", "course"))
         patch.setattr(verdicts, "DRAWN", ("1", "course"))
         assert cli.run(["report", str(folder)]) == 0
     return (folder / "report.html").read_text()
@@ -79,7 +79,7 @@ def test_what_was_not_run_is_said(page):
 
 def test_claims_and_figures_lie_beside_it(folder, page):
     assert len(records.read_json(folder / "claims.json")["claims"]) == len(judge(Results.read(folder)))
-    assert {"figure-2.svg", "figure-2.pdf", "figure-course.svg"} <= {
+    assert {"figure-2c.svg", "figure-2c.pdf", "figure-course.svg"} <= {
         path.name for path in (folder / "figures").iterdir()
     }
 

@@ -25,7 +25,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
 from timm.layers.std_conv import StdConv2d
 from torch import nn
-from torchvision.models import vgg
+from torchvision.models import resnet, vgg
 
 from pliant._checks import InputError
 from pliant.nets import APS, BlurPool, PermutedPool, cifar_net
@@ -35,14 +35,15 @@ from pliant.surgery.structure import kind_of
 
 MODELS = {
     "resnet18": lambda: torchvision.models.resnet18(),
-    "resnet50": lambda: torchvision.models.resnet50(),
+    # Of the blocks of a resnet50, those that subsample and one that does not.
+    "bottlenecks": lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1]),
     # Its convolutions alone: the dense layers behind them hold 120 million weights.
-    "vgg16_bn": lambda: vgg.make_layers(vgg.cfgs["D"], batch_norm=True),
+    "vgg11_bn": lambda: vgg.make_layers(vgg.cfgs["A"], batch_norm=True),
     "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(),
     "convnext_atto": lambda: timm.create_model("convnext_atto"),
 }
 UNBLURRED = {
-    **{name: MODELS[name] for name in ("resnet18", "mobilenet_v2", "vgg16_bn")},
+    **{name: MODELS[name] for name in ("resnet18", "mobilenet_v2", "vgg11_bn")},
     "googlenet": lambda: torchvision.models.googlenet(init_weights=False, aux_logits=False),
     "into_a_pool": lambda: Into(nn.MaxPool2d(3, 2, 1)),
     "into_a_pool_of_stride_1": lambda: Into(nn.MaxPool2d(3, 1, 1)),

@@ -9,6 +9,7 @@ from surgery.small import Branches, Functional, Into, Maps, Shared, Untraceable,
 from timm.layers import BlurPool2d
 from timm.layers.pool2d_same import MaxPool2dSame
 from torch import nn
+from torchvision.models import resnet
 
 from pliant._checks import InputError
 from pliant.nets import APS, BlurPool, cifar_net
@@ -18,7 +19,8 @@ from pliant.surgery import adaptive_sampling
 SHIFTS = ((1, 0), (0, 1), (3, 7), (-5, 2))
 MODELS = {
     "resnet18": lambda: torchvision.models.resnet18(),
-    "resnet50": lambda: torchvision.models.resnet50(),
+    # Of the blocks of a resnet50, those that subsample and one that does not.
+    "bottlenecks": lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1]),
     "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(),
     "googlenet": lambda: torchvision.models.googlenet(init_weights=False, aux_logits=False),
     "convnext_atto": lambda: timm.create_model("convnext_atto"),
