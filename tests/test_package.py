@@ -2,20 +2,27 @@
 
 import subprocess
 import sys
-from functools import cache
 
 import pytest
 
 import pliant
 from pliant import deform
 
-USES_TORCH = "import pliant; pliant.measure; pliant.Watch; pliant.nets; pliant.surgery; import pliant.run"
+
+def modules_after(*statements):
+    """The modules that one process has loaded after each of the statements."""
+    code = "\n".join(f"{statement}\nimport sys\nprint(*sys.modules)" for statement in statements)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return [set(line.split()) for line in done.stdout.splitlines()]
 
 
-@cache
-def modules_after(statement):
-    code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+@pytest.fixture(scope="module")
+def with_torch():
+    """What is loaded with data and models, and then with all that measures and runs."""
+    return modules_after(
+        "import pliant.data, pliant.zoo",
+        "import pliant; pliant.measure; pliant.Watch; pliant.nets; pliant.surgery; import pliant.run",
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,15 +35,22 @@ def modules_after(statement):
     ],
 )
 def test_no_torch_is_loaded(statement):
-    assert not modules_after(statement) & {"torch", "torchvision", "timm"}
+    (loaded,) = modules_after(statement)
+    assert "pliant" in loaded
+    assert not loaded & {"torch", "torchvision", "timm"}
 
 
-def test_the_check_for_torch_can_fail():
-    assert "torch" in modules_after(USES_TORCH)
+def test_the_check_for_torch_can_fail(with_torch):
+    assert "torch" in with_torch[-1]
 
 
-def test_no_optional_package_is_loaded():
-    assert not modules_after(USES_TORCH) & {"lightning", "kymatio", "ray"}
+def test_data_and_models_load_no_other_package_before_they_are_asked_for(with_torch):
+    assert {"pliant.data", "pliant.zoo"} <= with_torch[0]
+    assert not with_torch[0] & {"sklearn", "timm", "torchvision"}
+
+
+def test_no_optional_package_is_loaded(with_torch):
+    assert not with_torch[-1] & {"lightning", "kymatio", "ray"}
 
 
 @pytest.mark.parametrize("name", pliant.__all__)

@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -267,10 +265,3 @@ def test_a_size_that_a_model_does_not_take(monkeypatch):
     monkeypatch.setattr(timm, "create_model", fail)
     told = "for images of 64 pixels a side (got an unexpected keyword argument 'img_size')"
     assert refused("test_vit", pretrained=False, size=64) == f"timm cannot make test_vit.r160_in1k {told}"
-
-
-def test_the_import_is_light():
-    late = ("sklearn", "timm", "torchvision")
-    code = f"import sys, pliant.data, pliant.zoo; print([name for name in {late} if name in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.strip() == "[]"
