@@ -184,7 +184,7 @@ def test_stages_of_a_residual_net_with_layers_that_overwrite():
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)  # zeros, of the last one in each block: the block would do nothing
-    images = pictures(5, 64).float()
+    images = pictures(3, 64).float()
     found = lie_derivative(model, images, Lie("rotation"))
     assert found.layers == ("input", "act1", "layer1", "layer2", "layer3", "layer4", "output", "end to end")
     assert found.undefined == {}

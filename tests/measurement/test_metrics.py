@@ -162,7 +162,7 @@ def test_noisy_images_are_fed_only_if_a_metric_asks(metrics, parts):
 
 
 def test_all_metrics_in_one_pass_are_the_numbers_of_each_alone():
-    model, images = small_net(), pictures(20)
+    model, images = small_net(), pictures(12)
     together = measure_each(model, images, PLATE, metrics=tuple(METRICS), block=8, replicates=50)
     for metric, profile in together.items():
         alone = measure(model, images, PLATE, metric=metric, block=8, replicates=50)
