@@ -170,6 +170,14 @@ def test_bf16_keeps_the_weights_in_full_precision(task, small_net):
     assert not equal(state(nets["fp32"]), state(nets["bf16"]))
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """As in a terminal: what is started in the background of a script ignores the signal of Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupting(net, step, how):
     """Raise in the forward pass of a step, counted from 1, of the training."""
     met = []
