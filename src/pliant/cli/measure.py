@@ -3,8 +3,9 @@
 import math
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from cyclopts import Parameter
@@ -173,44 +174,31 @@ def measure(
     if worst_case:
         _check_search(loaded, deformation, metric, listed(worst_at), draws, budget)
     sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
-    calibration = sample.calibration()
+    measuring: dict[str, Any] = {
+        "deformation": deformation,
+        "metric": metric,
+        "seed": seed,
+        "padding": padding,
+        "batch_norm": batch_norm,
+        "calibration": sample.calibration(),
+        "preprocess": loaded.normalise,
+        "block": block,
+        "refuse_folds": refuse_folds,
+    }
     place = device_called(device)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("measuring", total=sample.count)
-        profile = measure_model(
-            loaded.model.to(place),
-            sample.batches,
-            deformation,
-            layers=chosen,
-            metric=metric,
-            seed=seed,
-            padding=padding,
-            batch_norm=batch_norm,
-            calibration=calibration,
-            preprocess=loaded.normalise,
-            block=block,
-            refuse_folds=refuse_folds,
-            on_block=lambda done: progress.update(task, completed=done),
-        )
+
+        def shown(what: str) -> Callable[[int], None]:
+            task = progress.add_task(what, total=sample.count)
+            return lambda done: progress.update(task, completed=done)
+
+        loaded.model.to(place)
+        profile = measure_model(loaded.model, sample.batches, layers=chosen, on_block=shown("measuring"), **measuring)
         searched: WorstCase | None = None
         if worst_case:
-            search = progress.add_task("searching", total=sample.count)
+            at_layers, hear = listed(worst_at), shown("searching")
             searched = search_worst(
-                loaded.model,
-                sample.batches,
-                deformation,
-                budget,
-                layers=listed(worst_at),
-                draws=draws,
-                metric=metric,
-                seed=seed,
-                padding=padding,
-                batch_norm=batch_norm,
-                calibration=calibration,
-                preprocess=loaded.normalise,
-                block=block,
-                refuse_folds=refuse_folds,
-                on_block=lambda done: progress.update(search, completed=done),
+                loaded.model, sample.batches, budget=budget, draws=draws, layers=at_layers, on_block=hear, **measuring
             )
     console.print(Text(f"{loaded.name}: {loaded.source} Images: {sample.source()}"), soft_wrap=True, highlight=False)
     terminal.show(profile, console)
