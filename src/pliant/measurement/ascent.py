@@ -1,7 +1,6 @@
 """`worst_case`: the deformations within a family's bound that move a layer most, beside random ones."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -85,16 +84,20 @@ def worst_case(
         calls = select(model, trace(model, feed(first[:2])), layers)
         found = {call.name: Searched(distance, replicates) for call in calls}
         search = Searching(model, feed, deformation, padding, draws, budget, seed, size, first.device, refuse_folds)
-        done = 0
-        for number, given in enumerate(chain((first,), blocks)):
+        done, number = 0, 0
+        given: Tensor | None = first
+        del first
+        while given is not None:  # as in `measure_each`: no block outlives its turn
             check_shape(given, shape)
             clean = given.clone() if given.is_inference() else given
             resampling = PairBootstrap(len(clean), replicates, seed, number) if replicates else None
             search.block(clean, done, found, resampling)
-            give_back()
             done += len(clean)
+            del given, clean
+            give_back()
             if on_block is not None:
                 on_block(done)
+            given, number = next(blocks, None), number + 1
     protocol = protocol_of(
         done,
         shape,
