@@ -81,9 +81,9 @@ def _rows(cell, step, noise, sensitivity, variation):
     ends = (0, STEPS[-1])
     reference = ("cosine", "zeros")
     every = [(m, p) for m in cell.metrics for p in cell.paddings]
-    norms = ("as_is",) if step else ("untouched", "calibrated")
+    norms = ("as_is", "calibrated") if step else ("untouched", "calibrated")
     measured = [(norm, *of) for of in every for norm in norms] if step in ends else []
-    if step:
+    if step not in ends:
         measured.append(("calibrated", *reference))
     names = layers(cell)
     progress = np.log1p(step) / np.log1p(STEPS[-1])

@@ -29,6 +29,9 @@ TRUTHS = {
 PAPER = TRUTHS["supported"]
 
 
+ROOT_OF_PROGRESS = [math.sqrt(math.log1p(step) / math.log1p(100)) for step in (1, 10)]
+HALF = (1 + 9 * (0.5 - ROOT_OF_PROGRESS[0]) / (ROOT_OF_PROGRESS[1] - ROOT_OF_PROGRESS[0])) / 100
+"""Of the steps, where the filters of the made truth have done half of their fall: on the line between 1 and 10."""
 TASKS = ("labels", "random_labels", "random_images", "shuffled_pixels", "templates")
 
 
@@ -134,7 +137,7 @@ def test_the_layer_that_becomes_rougher_is_named(made):
         ("pooling_rises", math.log((0.303 * 0.306) ** 0.5 / 0.1)),
         ("templates_smooth_monotone", -0.1),
         ("random_labels_smoothness_depends", 0.2),
-        ("when_smooth", 0.1),
+        ("when_smooth", HALF),
         ("smoothing_monotone", -0.03),
         ("training_smooths", math.log(1.557 / 1.857)),
         # Depths of layers 1 to 18 of 18 in eighteenths, their mean 19/36.
@@ -166,28 +169,28 @@ def test_the_reason_gives_the_interval_and_the_threshold(made, name, reason):
 def test_a_claim_is_judged_under_the_protocols_that_make_a_difference_to_it():
     counts = {claim.id: len(claim.protocols) for claim in CLAIMS}
     assert counts == {
-        "pooling_lowers": 9,
+        "pooling_lowers": 8 * 3,
         "pooling_lowers_imagenet": 8,
-        "pooling_rises": 11,
-        "rises_early": 11,
-        "rises_late": 11,
-        "training_changes": 11,
-        "nets_converge": 11,
-        "similar_after": 7,
-        "similar_by_layer": 7,
-        "spread_small_after": 7,
+        "pooling_rises": 8 * 5,
+        "rises_early": 8 * 5,
+        "rises_late": 8 * 5,
+        "training_changes": 8 * 5,
+        "nets_converge": 8 * 5,
+        "similar_after": 4 * 5,
+        "similar_by_layer": 4 * 5,
+        "spread_small_after": 4 * 5,
         "random_labels_do_not_converge": 8,
         "random_labels_differ": 4,
         "tasks_differ": 4,
-        "random_images_differ": 4,
-        "shuffled_pixels_differ": 4,
+        "random_images_differ": 8,
+        "shuffled_pixels_differ": 8,
         "smoother_is_stabler": 8,
         "smoother_is_stabler_throughout": 8,
         "templates_smooth_monotone": 1,
-        "training_smooths": 4,
+        "training_smooths": 5,
         "random_labels_smoothness_depends": 1,
-        "when_smooth": 4,
-        "smoothing_monotone": 4,
+        "when_smooth": 5,
+        "smoothing_monotone": 5,
     }
     assert all(claim.protocols[0] == Protocol() for claim in CLAIMS)
 
@@ -211,7 +214,7 @@ def test_the_choice_that_changes_the_verdict_is_named(tmp_path):
     findings = found(folder)
     assert findings["pooling_rises"].verdict == "supported"
     assert findings["pooling_rises"].flips == ("batch norm untouched: refuted",)
-    assert findings["pooling_rises"].holds == (5, 9)
+    assert findings["pooling_rises"].holds == (8, 16)
     assert findings["training_smooths"].verdict == "supported"
     assert findings["training_smooths"].flips == ("no weight decay: refuted",)
     assert findings["training_smooths"].holds == (1, 2)
@@ -229,8 +232,8 @@ def test_one_seed_is_undecided(single, name):
     ("variation", "share", "rougher", "verdict"),
     [
         (made_truths.rougher_variation, 1.0, set(DOWNSAMPLING), "refuted"),
-        # Four nets of five reach half at a tenth of the steps.
-        (made_truths.one_rougher_variation, (4 * 0.1 + 1.0) / 5, {"strided"}, "supported"),
+        # One net of five never does half of a fall.
+        (made_truths.one_rougher_variation, (4 * HALF + 1.0) / 5, {"strided"}, "supported"),
     ],
 )
 def test_a_net_that_becomes_rougher_counts(tmp_path, variation, share, rougher, verdict):
@@ -238,7 +241,7 @@ def test_a_net_that_becomes_rougher_counts(tmp_path, variation, share, rougher, 
     folder = fake_study.write(tmp_path / "run", made_truths.paper_sensitivity, variation, of=plan)
     early, monotone, smooths = rulings(folder, "when_smooth", "smoothing_monotone", "training_smooths")
     assert (early.verdict, early.interval.n) == (verdict, 3)
-    assert early.interval.estimate == pytest.approx(share)
+    assert early.interval.estimate == pytest.approx(share, abs=0.001)
     assert monotone.verdict == "refuted"
     assert {net for net, scores in monotone.parts.items() if min(scores.values()) > 0} == rougher
     assert any(f"interval of {net} " in monotone.reason for net in rougher)

@@ -23,8 +23,8 @@ STEPS = np.array([0.0, 1.0, 10.0, 100.0])
     [
         ([2.0, 1.5, 1.2, 1.0], 0.01),
         ([2.0, 1.9, 1.5, 1.0], 0.10),
-        # Nothing is read between the moments.
-        ([2.0, 2.0, 2.0, 1.0], 1.0),
+        # On a line between the moments: 55 of 100 steps.
+        ([2.0, 2.0, 2.0, 1.0], 0.55),
         # Reached twice: the first time counts.
         ([2.0, 1.5, 2.0, 1.0], 0.01),
         # What does not fall never has done half of it.
@@ -42,10 +42,12 @@ def test_when_half_of_the_fall_is_reached(curve, expected):
         ([2.0, 1.5, 1.2, 1.0], -0.1),
         ([2.0, 2.1, 1.5, 1.0], 0.0),
         ([2.0, 1.0, 1.5, 1.0], 0.4),
+        # Two small steps up are one rise.
+        ([2.0, 1.0, 1.1, 1.2], 0.12),
         # A fall of nearly nothing does not explode, and none at all does not pass.
         ([1.0, 1.0, 1.0, 0.999], -0.0001),
         ([1.0, 1.0, 1.0, 1.0], 0.0),
-        ([1.0, 1.1, 1.2, 1.3], 0.13),
+        ([1.0, 1.1, 1.2, 1.3], 0.33),
     ],
 )
 def test_the_largest_rise_beyond_a_tenth_of_the_fall(curve, expected):
@@ -268,24 +270,19 @@ def test_a_ratio_of_nothing_has_no_logarithm():
     assert str(error.value) == "ratio(0.0): above 0 and finite, it has no logarithm"
 
 
-def test_measuring_choices_are_crossed_and_training_choices_are_not():
+def test_measuring_choices_are_crossed_on_every_training_choices_vary_one_at_a_time():
     found = protocols(AFTER, TRAININGS)
-    assert [str(protocol) for protocol in found] == [
-        "reference",
-        "border padding",
-        "euclidean distance",
-        "euclidean distance, border padding",
-        "no weight decay",
-        "flips and crops",
-        "standardised by data set",
-    ]
-    assert [len(protocol.changes) for protocol in found] == [0, 1, 1, 2, 1, 1, 1]
+    measures = ["border padding", "euclidean distance", "euclidean distance, border padding"]
+    trainings = ["no weight decay", "flips and crops", "standardised by data set", "pixels in [0, 1]"]
+    crossed = [f"{measure}, {name}" if measure else name for name in trainings for measure in ("", *measures)]
+    assert [str(protocol) for protocol in found] == ["reference", *measures, *crossed]
+    assert [len(protocol.changes) for protocol in found] == [0, 1, 1, 2] + 4 * [1, 2, 2, 3]
     assert len(protocols(BEFORE)) == 8
     assert protocols() == (Protocol(),)
 
 
 def test_untrained_nets_depend_on_what_they_see():
-    assert SEEN_UNTRAINED == ("standardised by data set",)
+    assert SEEN_UNTRAINED == ("standardised by data set", "pixels in [0, 1]")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +290,10 @@ def test_untrained_nets_depend_on_what_they_see():
     [
         (lambda: Protocol(distance="cosin"), "unknown distance 'cosin'. Did you mean 'cosine'?"),
         (lambda: Protocol(batch_norm="x"), "unknown batch norm 'x'. Known: calibrated, untouched."),
-        (lambda: protocols(("images",)), "unknown choice of measuring 'images'. Known: batch_norm, distance, padding."),
+        (
+            lambda: protocols(("images",)),
+            "unknown choice of measuring 'images'. Known: batch_norm, distance, padding, trained_norm.",
+        ),
     ],
 )
 def test_unknown_choices(make, message):

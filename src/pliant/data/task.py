@@ -27,7 +27,7 @@ class Examples:
     """Float images as the nets see them, and labels: `train` to learn from, `test` to tell the accuracy on.
 
     probe: what sensitivity is measured on: real test images, so that nets compare whatever they have learned from; of
-    templates, their deformations.
+    templates, their deformations. usual: others like them, to calibrate batch norm with: real training images.
     """
 
     train: Float32[Tensor, "train c h w"]
@@ -35,6 +35,7 @@ class Examples:
     test: Float32[Tensor, "test c h w"]
     test_labels: Int64[Tensor, " test"]
     probe: Float32[Tensor, "probe c h w"]
+    usual: Float32[Tensor, "usual c h w"]
     classes: int
 
 
@@ -53,11 +54,10 @@ def examples(task: Task, seed: int, read: Callable[[str], Dataset] = load) -> Ex
     data = read(task.data)
     chosen = KINDS[task.kind](data, task, seed)
     train, test = _prepared(chosen, task.preprocessing)
-    probe = test
-    if task.kind != "templates":
-        real = replace(chosen, test_images=data.test_images, test_labels=data.test_labels)
-        probe = _prepared(real, task.preprocessing)[1]
-    return Examples(train, chosen.train_labels, test, chosen.test_labels, probe, len(chosen.classes))
+    usual, probe = train, test
+    if task.kind in ("random_images", "shuffled_pixels"):
+        usual, probe = _prepared(_labels(data, task, seed), task.preprocessing)
+    return Examples(train, chosen.train_labels, test, chosen.test_labels, probe, usual, len(chosen.classes))
 
 
 def templates(data: Dataset) -> UInt8[Tensor, "classes c h w"]:
@@ -152,7 +152,7 @@ def _photographs(task: Task) -> Examples:
     crops = photographs(224, 2 * count)
     images = standardise(crops) if task.preprocessing == "image" else crops.float() / 255
     none = torch.zeros(count, dtype=torch.int64)
-    return Examples(images[count:], none, images[:count], none, images[:count], 1000)
+    return Examples(images[count:], none, images[:count], none, images[:count], images[count:], 1000)
 
 
 KINDS: dict[str, Callable[[Dataset, Task, int], Dataset]] = {

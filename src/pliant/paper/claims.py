@@ -10,7 +10,7 @@ from typing import Any
 from pliant import records
 from pliant.paper import statistics
 from pliant.paper.plans import CONTROLS, MEMORISING, REFERENCE
-from pliant.paper.protocols import AFTER, BEFORE, SEEN_UNTRAINED, TRAININGS, protocols
+from pliant.paper.protocols import AFTER, BEFORE, SEEN_UNTRAINED, TRAININGS, UNUSUAL, protocols
 from pliant.paper.replicate import Curves
 from pliant.paper.results import Results
 from pliant.paper.ruling import Claim, Finding, rule_on
@@ -190,7 +190,7 @@ CLAIMS = (
         unit=_LN,
         rule=Above(ratio(1.25)),
         of=lambda at: statistics.difference_of_tasks(at, "random_images", MEMORISING, CONTROLS),
-        protocols=protocols(AFTER),
+        protocols=protocols(UNUSUAL),
     ),
     Claim(
         id="shuffled_pixels_differ",
@@ -201,7 +201,7 @@ CLAIMS = (
         unit=_LN,
         rule=Above(ratio(1.25)),
         of=lambda at: statistics.difference_of_tasks(at, "shuffled_pixels", REFERENCE, CONTROLS),
-        protocols=protocols(AFTER),
+        protocols=protocols(UNUSUAL),
     ),
     Claim(
         id="smoother_is_stabler",
@@ -264,8 +264,9 @@ CLAIMS = (
         title="Filters become smooth early: on average over the nets, half of the fall is reached within the first "
         "0.35 of the steps.",
         source="beyond the paper: the course of training",
-        statistic="the share of all steps at which total variation (mean over the 3x3 layers) is first measured to "
-        "have done half of its fall, 1 for a net that does not fall, mean over the five nets",
+        statistic="the share of all steps at which total variation (mean over the 3x3 layers) first has done half of "
+        "its fall, on lines between the steps at which it is read, 1 for a net that does not fall, mean over the five "
+        "nets",
         unit="share of training steps",
         rule=Below(number(0.35)),
         of=statistics.half_way,
@@ -275,8 +276,9 @@ CLAIMS = (
         id="smoothing_monotone",
         title="The filters of every net become smoother all along, but for rises below a tenth of the fall.",
         source="beyond the paper: the course of training",
-        statistic="the largest rise of total variation (mean over the 3x3 layers) between successive measured steps "
-        f"minus a tenth of the whole fall, of each of the five nets, {_EACH}; not below 0 for a net that does not fall",
+        statistic="the largest rise of total variation (mean over the 3x3 layers) from one step to any later one, of "
+        "those at which it is read, minus a tenth of the whole fall, of each of the five nets, "
+        f"{_EACH}; not below 0 for a net that does not fall",
         unit=_TV,
         rule=AllBelow(number(0)),
         of=statistics.rises,

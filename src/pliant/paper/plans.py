@@ -33,6 +33,7 @@ CHOICES = {
     "no weight decay": lambda cell: replace(cell, training=replace(cell.training, weight_decay=0.0)),
     "flips and crops": lambda cell: replace(cell, training=replace(cell.training, flip=True, crop=4)),
     "standardised by data set": lambda cell: replace(cell, task=replace(cell.task, preprocessing="dataset")),
+    "pixels in [0, 1]": lambda cell: replace(cell, task=replace(cell.task, preprocessing="unit")),
 }
 """Choices of training and preprocessing, varied one at a time."""
 
@@ -62,7 +63,7 @@ SCALES = {
         seeds=3,
         width=0.25,
         imagenet_width=0.25,
-        limit=8_000,
+        limit=6_000,
         memorised=1_500,
         examples=4_000,
         epochs=6,
@@ -158,9 +159,11 @@ def _cells(
 def _untrained(scale: Scale, figures: set[str], seed: int) -> Iterator[Cell]:
     """The nets of ImageNet's size as drawn, on crops of the embedded photographs."""
     task = Task("labels", "photographs", scale.photographs)
-    measuring = Measuring(grid=5, reach=10.0, images=scale.photographs, block=scale.photographs, calibration=64)
+    measuring = Measuring(
+        grid=5, reach=10.0, images=scale.photographs, block=scale.photographs, calibration=min(64, scale.photographs)
+    )
     wanted = [(name, 0.0) for name in IMAGENET if "2a" in figures]
     wanted += [(SMOOTHED, sigma) for sigma in SIGMAS if "5a" in figures]
     for downsampling, sigma in wanted:
         net = Net(downsampling, "imagenet", scale.imagenet_width, sigma)
-        yield Cell(task, net, None, measuring, paddings=(measuring.padding,), moments=2, seed=seed)
+        yield Cell(task, net, None, measuring, moments=2, seed=seed)

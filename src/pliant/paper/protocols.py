@@ -9,13 +9,15 @@ from pliant.plan import Cell, Training
 
 MEASURES = {
     "batch_norm": ("calibrated", "untouched"),
+    "trained_norm": ("as_is", "calibrated"),
     "distance": ("cosine", "euclidean"),
     "padding": ("zeros", "border"),
 }
-"""Choices of measuring, the reference first. They are crossed; the choices of training are varied one at a time."""
+"""Choices of measuring, the reference first. They are crossed, the choices of training are varied one at a time."""
 
 _SAID = {
     "batch_norm": "batch norm {}",
+    "trained_norm": "batch norm {} after training",
     "distance": "{} distance",
     "padding": "{} padding",
     "training": "{}",
@@ -26,11 +28,13 @@ _SAID = {
 class Protocol:
     """How sensitivity is measured and the nets are trained.
 
-    batch_norm: how it runs before training; distance: between representations; padding: what stands outside of the
-    images; training: the name of the cells' choice, see `pliant.paper.plans.CHOICES`.
+    batch_norm: how it runs before training; trained_norm: and after it, with the statistics that it has gathered
+    ("as_is") or with those of real images ("calibrated"); distance: between representations; padding: what stands
+    outside of the images; training: the name of the cells' choice, see `pliant.paper.plans.CHOICES`.
     """
 
     batch_norm: str = MEASURES["batch_norm"][0]
+    trained_norm: str = MEASURES["trained_norm"][0]
     distance: str = MEASURES["distance"][0]
     padding: str = MEASURES["padding"][0]
     training: str = REFERENCE
@@ -54,15 +58,15 @@ class Protocol:
 
 
 def protocols(measures: tuple[str, ...] = (), trainings: tuple[str, ...] = ()) -> tuple[Protocol, ...]:
-    """The reference; the other crossings of the `measures` named; each of `trainings` under the reference measurement.
+    """The crossings of the `measures` named, the reference first; and under each of them each of `trainings`.
 
     Raises `InputError` for names that are not in `MEASURES` or `CHOICES`.
     """
     for name in measures:
         if name not in MEASURES:
             raise unknown("choice of measuring", name, MEASURES)
-    crossed = product(*(values if name in measures else values[:1] for name, values in MEASURES.items()))
-    return (*(Protocol(*chosen) for chosen in crossed), *(Protocol(training=name) for name in trainings))
+    chosen = [values if name in measures else values[:1] for name, values in MEASURES.items()]
+    return tuple(Protocol(*names, training) for training in (REFERENCE, *trainings) for names in product(*chosen))
 
 
 def _keeps_training(name: str) -> bool:
@@ -70,10 +74,12 @@ def _keeps_training(name: str) -> bool:
     return CHOICES[name](cell).training == cell.training
 
 
-BEFORE = tuple(MEASURES)
+BEFORE = ("batch_norm", "distance", "padding")
 """Choices of measuring that untrained nets depend on."""
 AFTER = ("distance", "padding")
 """Choices of measuring that trained nets depend on: they have statistics of their own."""
+UNUSUAL = ("trained_norm", *AFTER)
+"""Those that nets depend on which are measured on other images than they were trained on."""
 TRAININGS = tuple(CHOICES)
 """Choices of training that trained nets depend on."""
 SEEN_UNTRAINED = tuple(name for name in CHOICES if _keeps_training(name))

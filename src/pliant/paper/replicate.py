@@ -120,9 +120,9 @@ class Replicate:
     ) -> Float[np.ndarray, "nets layers"]:
         """Sensitivity of the nets after training; `choice`: of the training, instead of the protocol's own."""
         runs = [self._run(net, task, choice=choice, learned=True) for net in nets]
-        last = self._curves.last
+        last, norm = self._curves.last, self._protocol.trained_norm
         return self._kept(
-            runs, [self._curves.sensitivity(run, last(run), "as_is", self._protocol) for run in runs], layers
+            runs, [self._curves.sensitivity(run, last(run), norm, self._protocol) for run in runs], layers
         )
 
     def drawn(self, nets: Sequence[str], layers: slice, sigma: float = 0.0) -> Float[np.ndarray, "nets layers"]:

@@ -168,21 +168,25 @@ def rises(at: Replicate) -> dict[str, float]:
 
 
 def half_reached(steps: Float[np.ndarray, " moments"], curve: Float[np.ndarray, " moments"]) -> float:
-    """The share of the last step at which the curve is first measured to have done half of its fall.
+    """The share of the last step at which the curve first has done half of its fall, on lines between the moments.
 
-    1 where it does not fall. Nothing is read between the moments: they lie on a logarithmic grid, far apart at its end.
+    1 where it does not fall.
     """
     if not curve[-1] < curve[0]:
         return 1.0
-    return float(steps[np.argmax(curve <= (curve[0] + curve[-1]) / 2)] / steps[-1])
+    half = (curve[0] + curve[-1]) / 2
+    after = int(np.argmax(curve <= half))
+    (start, end), (above, below) = steps[after - 1 : after + 1], curve[after - 1 : after + 1]
+    return float((start + (end - start) * (above - half) / (above - below)) / steps[-1])
 
 
 def rise_beyond_fall(curve: Float[np.ndarray, " moments"], share: float = 0.1) -> float:
-    """The largest rise between successive moments, or 0, minus a share of the whole fall; in the curve's own unit.
+    """The largest rise from a moment to any later one minus a share of the whole fall; in the curve's own unit.
 
     Not below 0 where the curve does not fall.
     """
-    return float(max(0.0, *(after - before for before, after in pairwise(curve))) - share * (curve[0] - curve[-1]))
+    rise = (curve - np.minimum.accumulate(curve)).max()
+    return float(rise - share * (curve[0] - curve[-1]))
 
 
 def _mean(layers: Float[np.ndarray, " layers"]) -> float:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from pliant.profile import Profile
 from pliant.run.rows import COLUMNS, write_cell
 from pliant.run.smoothness import of_layers
 from pliant.training import Checkpoint, History, Progress, accuracy, save_weights, train
+from pliant.training.precision import resolve
+from pliant.training.task import device_of
 
 MEMORISED = 0.95
 """Share of the training images that a net must tell right where only memory can tell them."""
@@ -30,6 +33,7 @@ LEARNED = 0.1
 """Share of what chance leaves over that it must tell right in any task, or it has learned nothing."""
 _FAMILIES = {"cifar": cifar_net, "imagenet": imagenet_net}
 _TESTED = 2_000  # images to tell the accuracy on
+_PARTS = 32  # of the training, at whose ends the filters are read: they need no images
 _CHECKPOINT = "checkpoint.safetensors"
 
 Tell = Callable[[str, float], None]
@@ -96,6 +100,11 @@ def moments(steps: int, count: int) -> list[int]:
     return sorted({0, *inner, steps})
 
 
+def evenly(steps: int, parts: int) -> list[int]:
+    """The numbers of steps at the ends of `parts` equal parts of all `steps`, and 0."""
+    return sorted({round(steps * i / parts) for i in range(parts + 1)})
+
+
 class _Measured:
     """The numbers of a cell so far, as rows of its table."""
 
@@ -107,20 +116,24 @@ class _Measured:
         """The sensitivity of all layers and the smoothness of the filters; at an end under every protocol.
 
         With calibrated batch norm at every step, so that a course can be read: its own statistics lag behind the
-        weights, the more so the earlier it is.
+        weights, the more so the earlier it is; and on real images, whatever the net learns from.
         """
-        calibration = self.images.train[: self.cell.measuring.calibration].to(next(self.net.parameters()).device)
+        calibration = self.images.usual[: self.cell.measuring.calibration].to(next(self.net.parameters()).device)
         norms: tuple[BatchNorm, ...] = ("calibrated",) if step else ("untouched", "calibrated")
         for norm in norms:
             with kept(self.net):  # calibrated once, for all that is measured so
                 batch_norm(self.net, norm, calibration)
-                self._sensitivity(step, norm, every=step == 0, raw=step == 0)
+                self._sensitivity(step, norm, every=ends, raw=step == 0)
         if ends and step:
             self._sensitivity(step, "as_is", every=True, raw=True)
-        for i, found in enumerate(of_layers(self.net)):
-            self._add(step, "none", "none", i, found.layer, "total_variation", "weight", 0, found.value)
+        self.smoothness(step)
         if self.cell.training is not None:
             self.accuracy(step, "test")
+
+    def smoothness(self, step: int) -> None:
+        """The total variation of the filters, layer by layer."""
+        for i, found in enumerate(of_layers(self.net)):
+            self._add(step, "none", "none", i, found.layer, "total_variation", "weight", 0, found.value)
 
     def accuracy(self, step: int, part: str) -> float:
         """Share of the images, 2,000 at most, that the net tells right; noted once a step."""
@@ -181,8 +194,11 @@ def _train(
         "schema": records.SCHEMA,
         "cell": cell.identity,
         "data": _digest(cell.task),
+        "pliant": version("pliant"),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "device": str(device_of(net)),
+        "precision": resolve(cell.training.precision, device_of(net)),
     }
     resume, beside, before = None, {}, 0.0
     if path.exists():
@@ -194,14 +210,22 @@ def _train(
     else:
         tell("measuring", 0.0)
         ledger.measure(0, ends=True)
+    measured = moments(steps, cell.moments)
+
+    def read(step: int) -> None:
+        if step in measured:
+            ledger.measure(step, ends=step == steps)
+        else:
+            ledger.smoothness(step)
+
     history = train(
         net,
         images.train,
         images.train_labels,
         cell.training,
         cell.seed,
-        at=moments(steps, cell.moments)[1:],
-        on_step=lambda step: ledger.measure(step, ends=step == steps),
+        at={*measured, *evenly(steps, _PARTS)} - {0},
+        on_step=read,
         resume=resume,
         on_epoch=lambda checkpoint: checkpoint.save(
             path, rows=ledger.rows, making=making, seconds=before + time.perf_counter() - start
