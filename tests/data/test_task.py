@@ -109,8 +109,10 @@ def test_nets_of_all_tasks_are_measured_on_the_same_real_images(kind, preprocess
     real = examples(Task("labels", "digits", 40, preprocessing=preprocessing), 0, lambda name: digits)
     found = examples(Task(kind, "digits", 40, preprocessing=preprocessing), 0, lambda name: digits)
     assert torch.equal(found.probe, real.test)
+    assert torch.equal(found.usual, real.train)  # what batch norm is calibrated with
 
 
 def test_templates_are_measured_on_their_deformations(digits):
     found = drawn("templates", data=digits, reach=2.0)
     assert torch.equal(found.probe, found.test)
+    assert torch.equal(found.usual, found.train)

@@ -220,6 +220,21 @@ def test_the_choice_that_changes_the_verdict_is_named(tmp_path):
     assert findings["training_smooths"].holds == (1, 2)
 
 
+def test_statistics_of_other_images_can_decide_what_a_net_seems_to_have_learned(tmp_path):
+    """Nets that learned shuffled pixels are as stable as the others once batch norm has seen real images."""
+
+    def sensitivity(m):
+        mistaken = m.progress == 1 and m.cell.task.kind == "shuffled_pixels" and m.batch_norm == "as_is"
+        return (0.6 if mistaken else 0.3) * math.exp(0.002 * m.noise)
+
+    plan = of(3, ("2c", "5b"), choices=("reference",), tasks=("labels", "shuffled_pixels"))
+    folder = fake_study.write(tmp_path / "run", sensitivity, made_truths.paper_variation, of=plan)
+    finding = found(folder)["shuffled_pixels_differ"]
+    assert finding.verdict == "supported"
+    assert finding.flips == ("batch norm calibrated after training: refuted",)
+    assert finding.holds == (4, 8)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_one_seed_is_undecided(single, name):
     ruling = single[name].reference
