@@ -65,6 +65,21 @@ def test_plot_draws_the_numbers():
     pyplot.close("all")
 
 
+@pytest.mark.parametrize(
+    "words", [{}, {"quantity": "contribution to an error that takes many words to say, and more"}], ids=len
+)
+def test_what_is_plotted_is_named_beside_the_plot(words):
+    axes = made_up(**words).plot()
+    figure = axes.figure
+    figure.canvas.draw()
+    label = axes.yaxis.label
+    assert label.get_text().replace("\n", " ") == f"{made_up(**words).quantity} (cosine)"
+    box = label.get_window_extent()
+    assert min(box.x0, box.y0) >= 0
+    assert box.y1 <= figure.bbox.y1
+    pyplot.close("all")
+
+
 def test_save_and_load(tmp_path):
     profile = made_up()
     again = Profile.load(profile.save(tmp_path / "a" / "b"))
@@ -85,7 +100,9 @@ def test_what_is_no_profile_is_refused(tmp_path):
     (tmp_path / "profile.json").write_text(text.replace('"schema": 1', '"schema": 2'))
     with pytest.raises(InputError) as error:
         Profile.load(tmp_path)
-    assert str(error.value) == f"{tmp_path} has schema 2; this version of pliant reads 1: update pliant"
+    assert (
+        str(error.value) == f"{tmp_path / 'profile.json'} has schema 2; this version of pliant reads 1: update pliant"
+    )
 
 
 def resampled(estimate, seed=0, layers=("input", "conv"), **changes):

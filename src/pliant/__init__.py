@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from pliant.metrics import smoothness_penalty
     from pliant.nets import smooth_filters
+    from pliant.outcomes import AccuracyCurve, ShiftConsistency, ShiftMap
     from pliant.profile import Profile
     from pliant.stats import Interval
     from pliant.surgery import Surgery, adaptive_sampling, antialias
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AccuracyCurve": "pliant.outcomes",
     "Deformation": "pliant.deform",
     "Field": "pliant.deform",
     "InputError": "pliant._checks",
     "Interval": "pliant.stats",
     "Profile": "pliant.profile",
+    "ShiftConsistency": "pliant.outcomes",
+    "ShiftMap": "pliant.outcomes",
     "Surgery": "pliant.surgery",
     "ThinPlate": "pliant.deform",
     "Watch": "pliant.measurement",
@@ -61,11 +65,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "AccuracyCurve",
     "Deformation",
     "Field",
     "InputError",
     "Interval",
     "Profile",
+    "ShiftConsistency",
+    "ShiftMap",
     "Surgery",
     "ThinPlate",
     "Watch",

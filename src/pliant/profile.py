@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from pliant import records
 from pliant._checks import InputError, require, unknown
+from pliant.saved import Format, decoded, encoded
 from pliant.stats import Interval, percentile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCHEMA = 1
+_FORMAT = Format("profile", table="measurements")
 _ARRAYS = ("estimate", "low", "high", "medians")
+_LABEL = 36
+"""Characters of a line beside a plot: what fits its height."""
 _WORDS = {"quantity": "sensitivity", "scale": "0: invariant, 1: as far as an unrelated image"}
 
 
@@ -137,18 +140,16 @@ class Profile:
         (line,) = ax.plot(index, self.estimate, marker="o", markersize=3, label=label)
         ax.fill_between(index, self.low, self.high, alpha=0.2, linewidth=0, color=line.get_color())
         ax.set_xticks(index, self.layers, rotation=90, fontsize="x-small")
-        ax.set_ylabel(f"{self.quantity} ({self.metric})")
+        ax.set_ylabel(fill(f"{self.quantity} ({self.metric})", _LABEL))
         ax.set_ylim(bottom=float(min(0.0, np.nanmin(self.low, initial=0.0))))
         return ax
 
     def save(self, folder: Path | str) -> Path:
         """Write profile.json and measurements.parquet into `folder`, made if missing; returns the folder."""
-        folder = Path(folder)
         payload = {
-            "schema": SCHEMA,
             "metric": self.metric,
             "layers": list(self.layers),
-            **{name: _encode(getattr(self, name)) for name in _ARRAYS},
+            **{name: encoded(getattr(self, name)) for name in _ARRAYS},
             "undefined": self.undefined,
             "level": self.level,
             "images": self.images,
@@ -157,36 +158,12 @@ class Profile:
             "provenance": self.provenance,
             **{name: value for name in _WORDS if (value := getattr(self, name)) != _WORDS[name]},
         }
-        records.write_table(folder / "measurements.parquet", self.raw())
-        records.write_json(folder / "profile.json", payload)
-        return folder
+        return _FORMAT.write(folder, payload, self.raw())
 
     @classmethod
     def load(cls, folder: Path | str) -> "Profile":
-        """The profile that `save` wrote into `folder`; a newer schema or a missing file raises `InputError`."""
-        folder = Path(folder)
-        payload = records.read_json(folder / "profile.json")
-        if not isinstance(payload, dict) or not isinstance(payload.get("schema"), int):
-            raise InputError(f"{folder / 'profile.json'} is no saved profile")
-        require(
-            payload["schema"] <= SCHEMA,
-            f"{folder} has schema {payload['schema']}; this version of pliant reads {SCHEMA}: update pliant",
-        )
-        table = records.read_table(folder / "measurements.parquet")
-        images = table.loc[table["item"] == "image"].sort_values(by=["layer_index", "index"])
-        shape = (len(payload["layers"]), payload["images"])
-        return cls(
-            layers=tuple(payload["layers"]),
-            metric=payload["metric"],
-            undefined=payload["undefined"],
-            level=payload["level"],
-            distances=images["value"].to_numpy(np.float64).reshape(shape),
-            folds=payload["folds"],
-            protocol=payload["protocol"],
-            provenance=payload["provenance"],
-            **{name: np.array(payload[name], dtype=np.float64) for name in _ARRAYS},
-            **{name: payload.get(name, default) for name, default in _WORDS.items()},
-        )
+        """The profile that `save` wrote into `folder`. A newer schema, a missing or damaged file raise `InputError`."""
+        return _FORMAT.read(folder, _built)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +189,24 @@ class Difference:
         """One row a pair of layers: layer, other_layer, estimate, low, high, n."""
         names = {"layer": [name for name, _ in self.layers], "other_layer": [name for _, name in self.layers]}
         return pd.DataFrame({**names, "estimate": self.estimate, "low": self.low, "high": self.high, "n": self.images})
+
+
+def _built(payload: dict[str, Any], samples: pd.DataFrame) -> Profile:
+    """The profile of what it has saved."""
+    images = samples.loc[samples["item"] == "image"].sort_values(by=["layer_index", "index"])
+    shape = (len(payload["layers"]), payload["images"])
+    return Profile(
+        layers=tuple(payload["layers"]),
+        metric=payload["metric"],
+        undefined=payload["undefined"],
+        level=payload["level"],
+        distances=images["value"].to_numpy(np.float64).reshape(shape),
+        folds=payload["folds"],
+        protocol=payload["protocol"],
+        provenance=payload["provenance"],
+        **{name: decoded(payload[name]) for name in _ARRAYS},
+        **{name: payload.get(name, default) for name, default in _WORDS.items()},
+    )
 
 
 def _choices(profile: Profile) -> dict[str, Any]:
@@ -250,10 +245,3 @@ def _long(values: Float[np.ndarray, "layers items"], item: str) -> pd.DataFrame:
             "value": values.astype(np.float64).ravel(),
         }
     )
-
-
-def _encode(values: np.ndarray) -> list[Any]:
-    """Nested lists with None for what is not a number: JSON knows no NaN."""
-    encoded = values.astype(object)
-    encoded[~np.isfinite(values)] = None
-    return encoded.tolist()

@@ -1,6 +1,7 @@
 """`AccuracyCurve`: accuracy against the strength of a deformation."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,10 +9,14 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from pliant._checks import require
+from pliant.saved import Format, decoded, encoded
 from pliant.stats import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_FORMAT = Format("accuracy_curve")
+_ARRAYS = ("strengths", "estimate", "low", "high", "rms", "folds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +86,35 @@ class AccuracyCurve:
         ax.set_ylabel("accuracy")
         ax.set_ylim(0, 1)
         return ax
+
+    def save(self, folder: Path | str) -> Path:
+        """Write accuracy_curve.json and .parquet into `folder`, made if missing; returns the folder."""
+        payload = {
+            **{name: encoded(getattr(self, name)) for name in _ARRAYS},
+            "area": encoded(np.array([self.area.estimate, self.area.low, self.area.high])),
+            "level": self.level,
+            "images": self.images,
+            "protocol": self.protocol,
+            "provenance": self.provenance,
+        }
+        index, place = (places.ravel() for places in np.indices(self.correct.shape))
+        samples = pd.DataFrame({"index": index, "strength": self.strengths[place], "correct": self.correct.ravel()})
+        return _FORMAT.write(folder, payload, samples)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "AccuracyCurve":
+        """What `save` wrote into `folder`. A newer schema, a missing or damaged file raise `InputError`."""
+        return _FORMAT.read(folder, _built)
+
+
+def _built(payload: dict[str, Any], samples: pd.DataFrame) -> AccuracyCurve:
+    estimate, low, high = decoded(payload["area"]).tolist()
+    correct = samples.sort_values(by=["index", "strength"])["correct"].to_numpy(bool)
+    return AccuracyCurve(
+        **{name: decoded(payload[name]) for name in _ARRAYS},
+        area=Interval(estimate, low, high, payload["level"], payload["images"]),
+        level=payload["level"],
+        correct=correct.reshape(payload["images"], len(payload["strengths"])),
+        protocol=payload["protocol"],
+        provenance=payload["provenance"],
+    )

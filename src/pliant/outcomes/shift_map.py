@@ -1,15 +1,20 @@
 """`ShiftMap`: how far each layer is from moving along with every circular shift of the image."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from pliant.saved import Format
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_FORMAT = Format("shift_map")
+_ARRAYS = ("distance", "low", "high")
 _COLUMNS = 4
 _PANEL = 2.4  # inches
 
@@ -76,3 +81,37 @@ class ShiftMap:
             ax.set_xlabel("shift right (pixels)")
         figure.colorbar(panels[0].images[0], ax=panels[: len(self.layers)], label="cosine distance")
         return figure
+
+    def save(self, folder: Path | str) -> Path:
+        """Write shift_map.json and, with the numbers, shift_map.parquet into `folder`, made if missing; returns the
+        folder.
+        """
+        payload = {
+            "layers": list(self.layers),
+            "largest": self.distance.shape[1],
+            "level": self.level,
+            "images": self.images,
+            "left_out": self.left_out,
+            "protocol": self.protocol,
+            "provenance": self.provenance,
+        }
+        return _FORMAT.write(folder, payload, self.to_pandas())
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "ShiftMap":
+        """What `save` wrote into `folder`. A newer schema, a missing or damaged file raise `InputError`."""
+        return _FORMAT.read(folder, _built)
+
+
+def _built(payload: dict[str, Any], samples: pd.DataFrame) -> ShiftMap:
+    samples = samples.sort_values(by=["layer_index", "dy", "dx"])
+    shape = (len(payload["layers"]), payload["largest"], payload["largest"])
+    return ShiftMap(
+        layers=tuple(payload["layers"]),
+        **{name: samples[name].to_numpy(np.float64).reshape(shape) for name in _ARRAYS},
+        level=payload["level"],
+        images=payload["images"],
+        left_out=payload["left_out"],
+        protocol=payload["protocol"],
+        provenance=payload["provenance"],
+    )
