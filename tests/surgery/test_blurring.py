@@ -1,4 +1,5 @@
 import copy
+from functools import partial
 
 import pytest
 import timm
@@ -12,6 +13,7 @@ from surgery.small import (
     GlobalPool,
     Into,
     Maps,
+    Own,
     Shared,
     TwoArguments,
     Untraceable,
@@ -20,10 +22,11 @@ from surgery.small import (
     outputs,
     recorded,
 )
-from timm.layers import BlurPool2d
+from timm.layers import BatchNormAct2d, BlurPool2d, GroupNormAct
 from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
-from timm.layers.std_conv import StdConv2d
+from timm.layers.std_conv import ScaledStdConv2d, StdConv2d
+from timm.models.resnetv2 import ResNetV2
 from torch import nn
 from torchvision.models import resnet, vgg
 
@@ -33,6 +36,12 @@ from pliant.plan import DOWNSAMPLING
 from pliant.surgery import Left, Replaced, Surgery, adaptive_sampling, antialias
 from pliant.surgery.structure import kind_of
 
+
+def resnetv2(norm=partial(GroupNormAct, num_groups=4)):  # noqa: B008 - of classes
+    """Small, with weights that are standardised."""
+    return ResNetV2((1, 1), (32, 64), 5, stem_chs=16, norm_layer=norm)
+
+
 MODELS = {
     "resnet18": lambda: torchvision.models.resnet18(),
     # Of the blocks of a resnet50, those that subsample and one that does not.
@@ -41,9 +50,11 @@ MODELS = {
     "vgg11_bn": lambda: vgg.make_layers(vgg.cfgs["A"], batch_norm=True),
     "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(),
     "convnext_atto": lambda: timm.create_model("convnext_atto"),
+    "resnetv2": resnetv2,
 }
 UNBLURRED = {
     **{name: MODELS[name] for name in ("resnet18", "mobilenet_v2", "vgg11_bn")},
+    "resnetv2": lambda: resnetv2(BatchNormAct2d),
     "googlenet": lambda: torchvision.models.googlenet(init_weights=False, aux_logits=False),
     "into_a_pool": lambda: Into(nn.MaxPool2d(3, 2, 1)),
     "into_a_pool_of_stride_1": lambda: Into(nn.MaxPool2d(3, 1, 1)),
@@ -169,6 +180,57 @@ def test_pools_become_blurs():
     torch.testing.assert_close(centred.model(images), BlurPool(3)(images))
 
 
+@pytest.mark.parametrize("norm", [nn.GroupNorm(2, 4), nn.InstanceNorm2d(4)])
+def test_a_norm_over_positions_sees_the_larger_map(norm):
+    conv, images = nn.Conv2d(3, 4, 3, 2, 1), images_of(16)
+    surgery = antialias(nn.Sequential(conv, norm, nn.ReLU()), filter=1)
+    assert surgery.replaced[0].now.endswith("behind 2")
+    expected = F.relu(norm(F.conv2d(images, conv.weight, conv.bias, padding=1)))[..., ::2, ::2]
+    torch.testing.assert_close(outputs(surgery.model, images), expected.detach())
+
+
+def standardised(weight):
+    rows = weight.flatten(1)
+    return ((rows - rows.mean(1, True)) / (rows.var(1, unbiased=False, keepdim=True) + 1e-6).sqrt()).view_as(weight)
+
+
+@pytest.mark.parametrize(
+    ("conv", "weight"),
+    [
+        (StdConv2d(3, 4, 3, 2), lambda conv: standardised(conv.weight)),
+        (ScaledStdConv2d(3, 4, 3, 2), lambda conv: standardised(conv.weight) * conv.gain / 27**0.5),
+        (
+            Own(
+                lambda conv, x: F.conv2d(
+                    stride=conv.stride, padding=(1, 1), bias=conv.bias, weight=2 * conv.weight, input=x
+                )
+            ),
+            lambda conv: 2 * conv.weight,
+        ),
+        (Own(lambda conv, x: conv._conv_forward(x, conv.weight.abs(), conv.bias)), lambda conv: conv.weight.abs()),
+    ],
+)
+def test_a_convolution_that_computes_its_weight_is_blurred_as_any_other(conv, weight):
+    surgery, images = antialias(nn.Sequential(conv, nn.ReLU())), images_of(17)
+    name = type(conv).__name__
+    assert str(surgery) == (
+        f"1 replaced, 0 left\n  0: {name}(3x3, stride 2) -> stride 1, and BlurPool(3 taps, stride 2) behind 1"
+    )
+    mapped = F.relu(F.conv2d(images, weight(conv), conv.bias, padding=1))
+    torch.testing.assert_close(outputs(surgery.model, images), BlurPool(4)(mapped).detach())
+    assert conv.stride == (2, 2)
+
+
+def test_without_padding_a_convolution_need_not_say_so():
+    conv = Own(lambda conv, x: F.conv2d(x, 2 * conv.weight, conv.bias, conv.stride), padding=0)
+    assert len(antialias(nn.Sequential(conv)).replaced) == 1
+
+
+def test_on_a_grid_that_follows_the_image_it_stays():
+    surgery = adaptive_sampling(nn.Sequential(StdConv2d(3, 4, 3, 2)))  # it would not wrap around
+    assert str(surgery.left[0]) == "0: StdConv2d(3x3, stride 2) stays: StdConv2d computes in a way of its own"
+
+
 def test_a_pool_that_a_model_holds_twice_is_replaced_twice():
     pool = nn.MaxPool2d(2)
     model = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), pool, nn.Conv2d(4, 4, 3, 1, 1), pool)
@@ -262,7 +324,20 @@ def test_a_model_without_downsampling_says_so():
             "AvgPool2dSame(2x2, stride 2) stays: AvgPool2dSame computes in a way of its own",
         ),
         (Conv2dSame(3, 4, 3, 2), "Conv2dSame(3x3, stride 2) stays: Conv2dSame computes in a way of its own"),
-        (StdConv2d(3, 4, 3, 2), "StdConv2d(3x3, stride 2) stays: StdConv2d computes in a way of its own"),
+        *(
+            (Own(function), "Own(3x3, stride 2) stays: Own computes in a way of its own")
+            for function in (
+                lambda conv, x: F.conv2d(x, 2 * conv.weight, conv.bias, 2, conv.padding),  # whatever its own stride is
+                lambda conv, x: F.conv2d(x, conv.weight, conv.bias, padding=1)[..., ::2, ::2],
+                lambda conv, x: F.conv2d(x, conv.weight, conv.bias, padding=1),  # no stride at all
+                lambda conv, x: F.conv2d(x, conv.weight, conv.bias, conv.stride),  # less padding than it says
+                lambda conv, x: F.conv2d(F.pad(x, (1, 1, 1, 1)), conv.weight, conv.bias, conv.stride, conv.padding),
+                lambda conv, x: F.conv2d(x, conv.weight * x.mean(), conv.bias, conv.stride, conv.padding),
+                lambda conv, x: F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding).square(),
+                lambda conv, x: F.conv2d(x, conv.weight[:, :, :1, :1], None, 2) + nn.Conv2d.forward(conv, x),
+                lambda conv, x: nn.Conv2d.forward(conv, x if x.sum() > 0 else x + 1),
+            )
+        ),
         *(
             (layer, f"{type(layer).__name__} stays: it has no blurred counterpart")
             for layer in (

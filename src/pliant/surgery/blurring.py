@@ -13,6 +13,7 @@ from pliant.surgery.placing import Place, attach, hooked, replace_module
 from pliant.surgery.structure import Wiring
 from pliant.surgery.subsampling import (
     Pool,
+    by_weight_alone,
     described,
     opaque,
     others,
@@ -35,8 +36,9 @@ def antialias(model: Model, filter: int = 3) -> Surgery[Model]:
     """A copy of the model that blurs before it subsamples, with a report; the given model is unchanged. Zhang 2019.
 
     filter: taps a side of the binomial filter of every `BlurPool`, 1 or more; its border is reflected, whatever stood
-        there. 1 only subsamples: the model then computes what it did. A filter of fewer taps than a stride leaves out
-        pixels: with a stride of 4, 3 taps pass over every fourth row and column.
+        there. 1 only subsamples: the model then computes what it did, but for group and instance norms in between,
+        whose statistics are then those of the larger map. A filter of fewer taps than a stride leaves out pixels: with
+        a stride of 4, 3 taps pass over every fourth row and column.
 
     - A strided convolution runs at every pixel, and the blur with the stride comes behind the normalisation and the
       activation that follow it. What follows is read off the traced forward pass. An activation that is a function, or
@@ -45,6 +47,8 @@ def antialias(model: Model, filter: int = 3) -> Surgery[Model]:
       The report says where each blur stands.
     - Before a strided 1x1 convolution, as of a shortcut, the blur stands itself: the two commute. Where an activation
       follows, this departs from Zhang, who blurs behind it.
+    - So it is with a convolution of a class of its own that computes its weight, as timm's `StdConv2d` standardises it,
+      and is torch's in all else, read off its traced forward, too.
     - Max pooling runs at every pixel, then comes the blur. Average pooling and plain subsampling become the blur alone.
 
     All weights keep their values and names, `state_dict()` its keys, and outputs their shapes. A convolution costs the
@@ -79,7 +83,7 @@ def antialias(model: Model, filter: int = 3) -> Surgery[Model]:
     blurs: dict[str, BlurPool] = {}
     for name, conv in list(strided_convolutions(changed)):
         was = described(conv)
-        if why := uneven(pair(conv.stride)) or own_way(conv):
+        if why := uneven(pair(conv.stride)) or _not_as_torch(conv):
             left.append(Left(name, was, why))
             continue
         stride, conv.stride = conv.stride[0], (1, 1)
@@ -95,6 +99,12 @@ def antialias(model: Model, filter: int = 3) -> Surgery[Model]:
 def _place(wiring: Wiring, name: str, conv: nn.Conv2d) -> Place:
     pointwise = conv.kernel_size == (1, 1) and conv.padding in ((0, 0), "valid")
     return Place(name, before=True) if pointwise else wiring.behind_activation(name)
+
+
+def _not_as_torch(conv: nn.Conv2d) -> str:
+    """Why a convolution of a class of its own is left, or ""."""
+    why = own_way(conv)
+    return "" if why and by_weight_alone(conv) else why
 
 
 def _before_blur(pool: Pool, filter: int) -> tuple[tuple[nn.Module, ...], str]:

@@ -40,6 +40,10 @@ _STEPS: dict[Any, tuple[tuple[int, str], ...]] = {
     F.adaptive_max_pool2d_with_indices: ((1, "output_size"),),
 }
 """Where the arguments stand that say how much a function lowers the resolution; the first that is given counts."""
+_CONVOLUTION = {"input": None, "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+"""The arguments of `F.conv2d`, in their order, as they are where they are not given."""
+_UNHEARD = (7, 11)
+"""A stride that no layer has fixed."""
 
 
 def strided_convolutions(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
@@ -124,6 +128,31 @@ def own_way(layer: nn.Conv2d | Pool) -> str:
         if isinstance(layer, kind) and type(layer).forward is not kind.forward:
             return f"{type(layer).__name__} computes in a way of its own"
     return ""
+
+
+def by_weight_alone(conv: nn.Conv2d) -> bool:
+    """Whether a kind derived from torch's computes its weight, such as one that standardises it, and convolves as
+    torch's does.
+
+    Read off its traced forward: all that happens to the map is one convolution with the layer's own settings, and that
+    is what the layer puts out. Traced at a stride that no layer has fixed, so that one that does not follow shows.
+    """
+    stride, conv.stride = conv.stride, _UNHEARD
+    graph = Wiring.of(conv).graph
+    conv.stride = stride
+    calls = [node for node in graph.nodes if node.target is F.conv2d] if graph is not None else []
+    if graph is None or len(calls) != 1 or graph.output_node().args != (calls[0],):
+        return False
+    given = {**_CONVOLUTION, **dict(zip(_CONVOLUTION, calls[0].args, strict=False)), **calls[0].kwargs}
+    maps = [node for node in graph.nodes if node.op == "placeholder"]
+    alone = [given["input"]] == maps and list(maps[0].users) == calls
+    own = {"stride": _UNHEARD, "padding": conv.padding, "dilation": conv.dilation, "groups": conv.groups}
+    return alone and all(_both(given[name]) == _both(value) for name, value in own.items())
+
+
+def _both(value: Any) -> Any:
+    """A setting for both axes; what is no number as it is."""
+    return pair(value) if isinstance(value, int | tuple | list) else value
 
 
 def pair(value: Any) -> tuple[int, int]:
