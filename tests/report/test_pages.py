@@ -12,7 +12,9 @@ from report import fake_run
 
 from pliant import report
 from pliant._checks import InputError
+from pliant.outcomes import ShiftConsistency
 from pliant.profile import Profile
+from pliant.stats import Interval
 
 LOADING = {"src", "href", "srcset", "data", "poster", "action", "xlink:href"}
 
@@ -268,3 +270,16 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         report.single(fake_run.profile(0.1), tmp_path / "file" / "below", model="net", source="x")
     path = tmp_path / "file" / "below" / "report.html"
     assert str(caught.value) == (f"{path} cannot be written (Not a directory): choose a folder that you may write to")
+
+
+def test_shift_consistency_on_the_page_of_a_profile(tmp_path):
+    found = ShiftConsistency(
+        Interval(0.7, 0.5, 0.9, 0.95, 16),
+        np.full(16, 0.7),
+        {"largest": [5, 5], "crop": None, "pairs": 1, "seed": 0},
+        {},
+    )
+    page = read(report.single(fake_run.profile(0.1), tmp_path, model="net", source="x", shifted=found))
+    assert f"two random shifts of an image get the same top-1: {found}." in "".join(page.text)
+    plain = read(report.single(fake_run.profile(0.1), tmp_path, model="net", source="x"))
+    assert "shifts of an image" not in "".join(plain.text)

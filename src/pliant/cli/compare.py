@@ -14,16 +14,17 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from pliant import records, report, zoo
-from pliant._checks import require, unknown
+from pliant._checks import require
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.measure import listed
 from pliant.cli.sample import Sample, device_called
-from pliant.deform import Circular, ThinPlate, pixels
+from pliant.cli.shift import check_shift, shifts_up_to
+from pliant.deform import Circular, ThinPlate
 from pliant.measurement import accuracy_under, shift_consistency, worst_case
 from pliant.measurement import measure as measure_model
 from pliant.measurement.ascent import check_gradients, check_settings
-from pliant.metrics import METRICS
+from pliant.measurement.naming import metric_named
 from pliant.profile import Profile
 from pliant.report import Fact, Side, terminal
 
@@ -108,8 +109,7 @@ def compare(
         A folder for a report.html, and a subfolder with the profile of each model.
     """
     metric = metric.replace("-", "_")
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
+    metric_named(metric)
     require(len(models) >= 2, f"{len(models)} models: name two or more to compare")
     require(len(weights) in (0, len(models)), f"{len(weights)} files of weights for {len(models)} models: one for each")
     require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
@@ -117,8 +117,7 @@ def compare(
     if out is not None:
         records.check_writable(out)
     distance = metric if metric in _SEARCHED else _SEARCHED[0]
-    largest = pixels(shift, 100)
-    require(0 < largest <= 100, f"--shift {shift}: above 0 and at most the width, as 14% or 4px")
+    check_shift(shift)
     if budget:
         check_settings(distance, draws, budget)
         check_gradients(member(family, points, reach, 64, as_given=True), (64, 64))
@@ -141,11 +140,11 @@ def compare(
             for word, found in (("random", worst.random), (f"best of {draws}", worst.best_of), ("worst", worst.worst)):
                 facts[f"output moved ({distance}), {word}"] = _last(found)
         with console.status(f"{title}: shifting"):
-            classes, steps = _classes(model, sample, loaded, place), round(pixels(shift, width)) + 1
+            classes = _classes(model, sample, loaded, place)
             answers = f"same answer, shifts up to {shift}"
             facts[answers] = Fact("no logits")
             if classes:
-                same = shift_consistency(model, sample.batches, largest=max(2, steps), **fed)
+                same = shift_consistency(model, sample.batches, largest=shifts_up_to(shift, width), **fed)
                 facts[answers] = Fact(same.interval, images=same.agreement)
             if sample.labels is not None:
                 facts |= _accuracies(model, sample, classes, deformed)
@@ -193,7 +192,8 @@ def _accuracies(model: nn.Module, sample: Sample, classes: int, deformed: dict[s
     settings = {name: value for name, value in deformed.items() if name != "deformation"}
     strengths = {"accuracy": 0.0} if whole else {"accuracy": 0.0, "accuracy, deformed": 1.0}
     family = ThinPlate() if whole else deformed["deformation"]
-    curve = accuracy_under(model, sample.batches, sample.labels, family, tuple(strengths.values()), **settings)
+    taken = tuple(strengths.values())
+    curve = accuracy_under(model, sample.batches, sample.labels, family, strengths=taken, **settings)
     return {
         name: Fact(curve[strength], images=curve.correct[:, place].astype(float))
         for place, (name, strength) in enumerate(strengths.items())

@@ -19,12 +19,14 @@ from pliant.capture import INPUT, has_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.sample import Sample, device_called
+from pliant.cli.shift import check_shift, shifts_up_to
 from pliant.deform import Deformation, Lie
-from pliant.measurement import WorstCase
+from pliant.measurement import WorstCase, shift_consistency
 from pliant.measurement import measure as measure_model
 from pliant.measurement import worst_case as search_worst
 from pliant.measurement.ascent import check_gradients, check_settings
-from pliant.metrics import METRICS
+from pliant.measurement.naming import metric_named
+from pliant.outcomes import ShiftConsistency
 from pliant.profile import Profile
 from pliant.report import terminal
 
@@ -58,6 +60,7 @@ def measure(
     worst_at: str = "output",
     draws: int = DRAWS,
     budget: int = BUDGET,
+    shift: str | None = None,
     size: int | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -127,6 +130,9 @@ def measure(
         Random deformations of each image, of which the search starts from the best.
     budget
         Steps of gradient ascent, each about three forward passes for every layer; 0 for the best of the draws alone.
+    shift
+        Say how often two shifts of an image get the same top-1, too (shift consistency); of a model that puts out
+        logits. Shifts along both axes are up to this far, a share of the width (14%) or pixels, and circular.
     size
         Pixels a side, instead of the model's own.
     mean
@@ -139,9 +145,7 @@ def measure(
         A folder for the profile, the raw numbers and a report.html.
     """
     metric = metric.replace("-", "_")
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
-    measures = METRICS[metric]
+    measures = metric_named(metric)
     require(at is None or fail_above is not None, f"--at {at} says where --fail-above looks: give --fail-above too")
     require(fail_above is None or math.isfinite(fail_above), f"--fail-above {fail_above}: give a number, such as 0.4")
     require(fail_above is None or fail_above >= 0, f"--fail-above {fail_above}: {measures.quantity} is never below 0")
@@ -155,6 +159,8 @@ def measure(
         worst_case or (worst_at, draws, budget) == ("output", DRAWS, BUDGET),
         "--worst-at, --draws and --budget say how the worst deformations are searched: give --worst-case too",
     )
+    if shift is not None:
+        check_shift(shift)
     require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
     if out is not None:
         records.check_writable(out)
@@ -174,16 +180,19 @@ def measure(
     if worst_case:
         _check_search(loaded, deformation, metric, listed(worst_at), draws, budget)
     sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
-    measuring: dict[str, Any] = {
-        "deformation": deformation,
-        "metric": metric,
+    feeding: dict[str, Any] = {
         "seed": seed,
-        "padding": padding,
         "batch_norm": batch_norm,
         "calibration": sample.calibration(),
         "preprocess": loaded.normalise,
         "block": block,
+    }
+    measuring = {
+        "deformation": deformation,
+        "metric": metric,
+        "padding": padding,
         "refuse_folds": refuse_folds,
+        **feeding,
     }
     place = device_called(device)
     with Progress(console=console, transient=True) as progress:
@@ -193,6 +202,10 @@ def measure(
             return lambda done: progress.update(task, completed=done)
 
         loaded.model.to(place)
+        shifted: ShiftConsistency | None = None
+        if shift is not None:  # first of all, so that what puts out no logits is refused before the work
+            most, hear = shifts_up_to(shift, loaded.size[1]), shown("shifting")
+            shifted = shift_consistency(loaded.model, sample.batches, largest=most, on_block=hear, **feeding)
         profile = measure_model(loaded.model, sample.batches, layers=chosen, on_block=shown("measuring"), **measuring)
         searched: WorstCase | None = None
         if worst_case:
@@ -204,6 +217,8 @@ def measure(
     terminal.show(profile, console)
     if searched is not None:
         terminal.show_worst(searched, console)
+    if shifted is not None:
+        console.print(Text(f"Shift consistency: {shifted}"), soft_wrap=True, highlight=False)
     if untrained and weights is None and batch_norm == "as_is" and has_batch_norm(loaded.model):
         console.print("Untrained: batch norm stands at mean 0, variance 1; compare with --batch-norm calibrated.")
     if sample.skipped():
@@ -212,6 +227,8 @@ def measure(
             console.print(Text(f"  {skipped.file}: {skipped.reason}"), soft_wrap=True, highlight=False)
     if out is not None:
         profile.save(out)
+        if shifted is not None:
+            shifted.save(out)
         if searched is not None:
             records.write_bytes(out / WORST, searched.to_pandas().to_csv(index=False).encode())
         page = report.single(
@@ -222,6 +239,7 @@ def measure(
             skipped=sample.skipped(),
             command=f"pliant {shlex.join(sys.argv[1:])}" if sys.argv[1:2] == ["measure"] else "",
             searched=searched,
+            shifted=shifted,
         )
         console.print(f"Report: {page}", soft_wrap=True)
     return 0 if fail_above is None else _gate(profile, fail_above, at, console)

@@ -7,20 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pliant._checks import require, unknown
+from pliant._checks import require
 from pliant.capture import INPUT, Call, kept, select, trace
 from pliant.capture.kept import BatchNorm
 from pliant.deform import Deformation, Padding, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
 from pliant.measurement.feeding import Feeding, check_statistics, hear
+from pliant.measurement.naming import metric_named
 from pliant.measurement.noise import noisy
 from pliant.measurement.pool import Parts
 from pliant.measurement.protocol import protocol_of
 from pliant.measurement.summary import Moved, check_folds, summarised
 from pliant.measurement.tally import Tally
 from pliant.measurement.tangents import dual, forward_mode, primal_of, tangent_of
-from pliant.metrics import METRICS, Along, Block
+from pliant.metrics import Along, Block
 from pliant.profile import Profile
 from pliant.stats import PairBootstrap
 
@@ -114,12 +115,10 @@ def measure_each(
         bool(metrics) and not isinstance(metrics, str),
         f"metrics={metrics!r}: one or more names in a sequence, such as ('cosine',)",
     )
-    for metric in metrics:
-        if metric not in METRICS:
-            raise unknown("metric", metric, METRICS)
-    noise = any(METRICS[metric].noise for metric in metrics)
-    follows = any(METRICS[metric].field for metric in metrics)
-    tangents = any(METRICS[metric].tangent for metric in metrics)
+    named = {name: metric_named(name) for name in metrics}
+    noise = any(metric.noise for metric in named.values())
+    follows = any(metric.field for metric in named.values())
+    tangents = any(metric.tangent for metric in named.values())
     check_statistics(block, replicates, level)
     model = getattr(model, "_orig_mod", model)  # hooks do not reach into a compiled model
     feed = Feeding(model, preprocess)
@@ -132,7 +131,7 @@ def measure_each(
         model.eval()
         feed.bring_batch_norm(batch_norm, calibration)
         calls = select(model, trace(model, feed(first[:2])), layers)
-        tallies = [{metric: Tally(METRICS[metric], replicates) for metric in metrics} for _ in range(len(calls) + 1)]
+        tallies = [{name: Tally(one, replicates) for name, one in named.items()} for _ in range(len(calls) + 1)]
         clean: Tensor | None = first
         del first
         # Not `enumerate` nor `chain`: they hold on to what they have given out, and no block may outlive its turn.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pliant import records
+from pliant.outcomes import ShiftConsistency
 from pliant.paper.results import Results
 from pliant.profile import Profile
 from pliant.report import again, numbers, palette, wording, worst
@@ -72,11 +73,13 @@ def single(
     skipped: Sequence[LeftOut] = (),
     command: str = "",
     searched: worst.Found | None = None,
+    shifted: ShiftConsistency | None = None,
 ) -> Path:
     """Write the page of one profile, out/report.html; returns its path.
 
     model: the name it was loaded under; source: where weights and images come from; skipped: images left out;
-    command: what makes the page again; searched: what a search for the worst deformations has found.
+    command: what makes the page again; searched: what a search for the worst deformations has found; shifted: how
+    often shifts of an image get the same answer.
     Raises `InputError` where the folder cannot be written.
     """
     from pliant.report.profile_curve import curve
@@ -101,6 +104,7 @@ def single(
         highest=highest,
         csv=numbers.csv(rows),
         worst=None if searched is None else _worst(searched),
+        shifted=shifted,
         pairs=again.of_profile(profile),
         protocol=json.dumps({"protocol": profile.protocol, "provenance": profile.provenance}, indent=2),
     )
