@@ -54,7 +54,7 @@ def test_equals_the_loop_over_images_and_strengths(padding):
 
 def test_the_area_is_the_trapezoids_over_the_range():
     model, images = net(), pictures(25)
-    found = accuracy_under(model, images, answers(model, images), PLATE, (0.5, 1, 3))
+    found = accuracy_under(model, images, answers(model, images), PLATE, strengths=(0.5, 1, 3))
     expected = np.trapezoid(found.estimate, found.strengths) / 2.5
     assert found.area.estimate == pytest.approx(expected)
     assert found.area.low < found.area.estimate < found.area.high
@@ -103,7 +103,9 @@ def test_the_strength_at_which_an_answer_changes_is_found():
     images[:, :, :, 5:] = 1
     shift = torch.zeros(2, 8, 8)
     shift[0] = 1
-    found = accuracy_under(Reads(), images, torch.ones(20, dtype=torch.int64), Flow(shift), (0, 1, 1.4, 1.6, 2))
+    found = accuracy_under(
+        Reads(), images, torch.ones(20, dtype=torch.int64), Flow(shift), strengths=(0, 1, 1.4, 1.6, 2)
+    )
     assert found.estimate.tolist() == [0.0, 0.0, 0.0, 1.0, 1.0]
     assert found.rms.tolist() == pytest.approx([0, 1, 1.4, 1.6, 2])
 
@@ -116,6 +118,22 @@ def test_displacements_and_folds_are_those_of_the_fields():
         assert found.rms[place] == pytest.approx(float(field.scaled(strength).rms.mean()), rel=1e-5)
         assert found.folds[place] == pytest.approx(float(field.scaled(strength).folds.mean()), abs=1e-7)
     assert found.folds[-1] > found.folds[0] == 0
+
+
+def test_deformations_that_fold_are_refused_if_asked_for():
+    model, images, wild = net(), pictures(10), ThinPlate(grid=4, reach=4.0)
+    labels = answers(model, images)
+    folds = wild.sample(range(10), (12, 12)).scaled(2).folds
+    start = int(folds.nonzero()[0]) // 5 * 5
+    told = start + int(folds[start : start + 5].argmax())
+    with pytest.raises(InputError) as error:
+        accuracy_under(model, images, labels, wild, strengths=(0, 2), block=5, refuse_folds=True)
+    assert str(error.value) == (
+        f"the deformation at strength 2 of image {told} folds at {float(folds[told]):.1%} of its pixels: lower the "
+        "reach or the grid, or allow folds"
+    )
+    calm = accuracy_under(model, images, labels, ThinPlate(reach=0.1), refuse_folds=True)
+    assert not calm.folds.any()
 
 
 def test_blocks_and_batches_do_not_matter_and_seeds_do():
@@ -167,7 +185,9 @@ def test_the_model_comes_back_as_it_was(fails):
 
 def test_what_a_number_depends_on_travels_with_it():
     model, images = net(), pictures(6)
-    found = accuracy_under(model, images, answers(model, images), PLATE, (0, 2), padding="border", seed=4, level=0.9)
+    found = accuracy_under(
+        model, images, answers(model, images), PLATE, strengths=(0, 2), padding="border", seed=4, level=0.9
+    )
     assert found.protocol == {
         "deformation": {"family": "thin_plate", "grid": 3, "reach": 2.0},
         "strengths": [0.0, 2.0],

@@ -74,7 +74,15 @@ def small_net(inplace=True):
 def test_worst_is_no_less_than_the_best_draw_and_that_no_less_than_the_mean(name, metric):
     layers = ["norm", "head"]
     found = worst_case(
-        small_net(), pictures(10), FAMILIES[name], 3, layers=layers, draws=3, metric=metric, block=8, replicates=200
+        small_net(),
+        pictures(10),
+        FAMILIES[name],
+        budget=3,
+        layers=layers,
+        draws=3,
+        metric=metric,
+        block=8,
+        replicates=200,
     )
     assert found.layers == ("norm", "head")
     for layer, parameters in found.parameters.items():
@@ -108,7 +116,7 @@ def test_what_does_not_vary_has_a_spread_of_0():
 
 def test_random_and_best_are_those_of_measure():
     model, images = small_net(), pictures(9)
-    found = worst_case(model, images, PLATE, 1, layers="all", draws=3, seed=5, block=4, replicates=20)
+    found = worst_case(model, images, PLATE, budget=1, layers="all", draws=3, seed=5, block=4, replicates=20)
     draws = [measure(model, images, PLATE, seed=5, draw=draw, block=4, replicates=20) for draw in range(3)]
     each = np.stack([profile.distances[1:] for profile in draws])
     np.testing.assert_array_equal(found.best_of.distances, each.max(0))
@@ -117,7 +125,7 @@ def test_random_and_best_are_those_of_measure():
     assert found.random.folds == pytest.approx(np.mean([profile.folds for profile in draws]))
     of_draws = [profile.provenance["displacement"]["rms"] for profile in draws]
     assert found.random.provenance["displacement"]["rms"] == pytest.approx(np.mean(of_draws))
-    alone = worst_case(model, images, PLATE, 1, layers="conv", draws=1, seed=5, block=4, replicates=20)
+    alone = worst_case(model, images, PLATE, budget=1, layers="conv", draws=1, seed=5, block=4, replicates=20)
     for name in ("estimate", "low", "high"):
         np.testing.assert_array_equal(getattr(alone.random, name), getattr(draws[0], name)[1:2])
 
@@ -125,7 +133,7 @@ def test_random_and_best_are_those_of_measure():
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_parameters_make_the_worst_distances(metric):
     model, images = small_net(), pictures(6)
-    found = worst_case(model, images, PLATE, 4, layers=["conv", "output"], metric=metric, padding="border")
+    found = worst_case(model, images, PLATE, budget=4, layers=["conv", "output"], metric=metric, padding="border")
     model.eval()
     for upto, layer in ((1, "conv"), (6, "output")):
         deformed = found.deformed(layer, images)
@@ -145,7 +153,7 @@ def test_a_search_of_strength_0_returns_the_identity(name):
     settings = {**member.describe(), member.strength: 0.0}
     settings.pop("family")
     images = pictures(6)
-    found = worst_case(small_net(), images, type(member)(**settings), 3, layers="all", replicates=0)
+    found = worst_case(small_net(), images, type(member)(**settings), budget=3, layers="all", replicates=0)
     for profile in (found.random, found.best_of, found.worst):
         assert not profile.estimate.any()
     assert torch.equal(found.deformed("head", images), images)
@@ -180,14 +188,16 @@ def ramps(n, size):
 )
 def test_on_a_ramp_each_axis_moves_as_far_as_it_may(deformation, longest):
     images, rises = ramps(12, (17, 17))
-    found = worst_case(Pixel(8, 8), images, deformation, 20, metric="euclidean", padding="border", replicates=0)
+    found = worst_case(Pixel(8, 8), images, deformation, budget=20, metric="euclidean", padding="border", replicates=0)
     np.testing.assert_allclose(found.worst.distances[0], longest * np.abs(rises).sum(1), rtol=1e-3)
     assert (found.best_of.distances < found.worst.distances).any() or deformation.describe().get("whole")
 
 
 def test_on_a_ramp_a_part_moves_along_the_rise():
     images, rises = ramps(12, (17, 17))
-    found = worst_case(Pixel(8, 8), images, Pose(2.0, 40.0), 20, metric="euclidean", padding="border", replicates=0)
+    found = worst_case(
+        Pixel(8, 8), images, Pose(2.0, 40.0), budget=20, metric="euclidean", padding="border", replicates=0
+    )
     np.testing.assert_allclose(found.worst.distances[0], 2.0 * np.hypot(*rises.T), rtol=0.01)
 
 
@@ -195,7 +205,13 @@ def test_on_a_ramp_a_sine_series_takes_the_place_in_its_ball_that_points_along_t
     size, row, column, cutoff = (17, 21), 5, 8, 3
     images, rises = ramps(12, size)
     found = worst_case(
-        Pixel(row, column), images, MaxEntropy(cutoff, 0.5), 20, metric="euclidean", padding="border", replicates=0
+        Pixel(row, column),
+        images,
+        MaxEntropy(cutoff, 0.5),
+        budget=20,
+        metric="euclidean",
+        padding="border",
+        replicates=0,
     )
     modes = [(i, j) for i in range(1, 4) for j in range(1, 4) if math.hypot(i, j) < cutoff + 0.5]
     waves = [math.sin(i * math.pi * column / 20) * math.sin(j * math.pi * row / 16) for i, j in modes]
@@ -222,7 +238,7 @@ def turned():
 @pytest.mark.parametrize("metric", METRICS)
 def test_no_angle_of_a_dense_grid_is_worse(metric, turned):
     rotation = Rotate(degrees=(-20, 20))
-    found = worst_case(small_net(), pictures(8), rotation, 20, draws=16, metric=metric, replicates=0)
+    found = worst_case(small_net(), pictures(8), rotation, budget=20, draws=16, metric=metric, replicates=0)
     grid = np.linspace(-20, 20, 321).tolist()
     expected = grid_search.largest(turned(0.0), turned, grid, getattr(reference, metric))
     np.testing.assert_allclose(found.worst.distances[0], expected, rtol=0.01)
@@ -247,9 +263,9 @@ def test_the_model_comes_back_as_it_was(fails):
     arguments = {"layers": "all", "preprocess": prepare, "batch_norm": "calibrated", "calibration": pictures(9, seed=5)}
     if fails:
         with pytest.raises(RuntimeError, match="^no$"):
-            worst_case(model, images, PLATE, 2, **arguments)
+            worst_case(model, images, PLATE, budget=2, **arguments)
     else:
-        worst_case(model, images, PLATE, 2, **arguments)
+        worst_case(model, images, PLATE, budget=2, **arguments)
     assert torch.equal(images, given)
     assert torch.equal(random, torch.random.get_rng_state())
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
@@ -262,16 +278,16 @@ def test_the_model_comes_back_as_it_was(fails):
 
 def test_how_many_gradients_are_held_at_a_time_makes_no_difference(monkeypatch):
     model, images = small_net().double(), pictures(7).double()
-    whole = worst_case(model, images, PLATE, 4, layers=["norm", "head"], replicates=0)
+    whole = worst_case(model, images, PLATE, budget=4, layers=["norm", "head"], replicates=0)
     monkeypatch.setattr("pliant.measurement.searching._PIXELS", 3 * 16 * 16)
-    parts = worst_case(model, images, PLATE, 4, layers=["norm", "head"], replicates=0)
+    parts = worst_case(model, images, PLATE, budget=4, layers=["norm", "head"], replicates=0)
     np.testing.assert_allclose(parts.worst.distances, whole.worst.distances, rtol=1e-5)
 
 
 def test_batches_of_any_size_are_the_same_search():
     model, images = small_net(), pictures(9)
-    whole = worst_case(model, images, PLATE, 2, block=4, replicates=20)
-    parts = worst_case(model, [(images[:1], "label"), (images[1:], "label")], PLATE, 2, block=4, replicates=20)
+    whole = worst_case(model, images, PLATE, budget=2, block=4, replicates=20)
+    parts = worst_case(model, [(images[:1], "label"), (images[1:], "label")], PLATE, budget=2, block=4, replicates=20)
     for kind in ("random", "best_of", "worst"):
         for name in ("distances", "low", "high"):
             np.testing.assert_array_equal(getattr(getattr(whole, kind), name), getattr(getattr(parts, kind), name))
@@ -279,9 +295,9 @@ def test_batches_of_any_size_are_the_same_search():
 
 def test_another_seed_is_another_search():
     model, images = small_net(), pictures(6)
-    first = worst_case(model, images, PLATE, 2, replicates=0)
-    again = worst_case(model, images, PLATE, 2, replicates=0)
-    other = worst_case(model, images, PLATE, 2, replicates=0, seed=1)
+    first = worst_case(model, images, PLATE, budget=2, replicates=0)
+    again = worst_case(model, images, PLATE, budget=2, replicates=0)
+    other = worst_case(model, images, PLATE, budget=2, replicates=0, seed=1)
     assert torch.equal(first.parameters["output"], again.parameters["output"])
     assert (first.random.distances != other.random.distances).all()
     assert (first.worst.distances != other.worst.distances).all()
@@ -289,12 +305,12 @@ def test_another_seed_is_another_search():
 
 def test_more_steps_and_more_draws_are_never_better_for_the_layer():
     model, images = small_net(), pictures(6)
-    steps = [worst_case(model, images, PLATE, budget, draws=2, replicates=0) for budget in (0, 1, 3, 8)]
+    steps = [worst_case(model, images, PLATE, budget=budget, draws=2, replicates=0) for budget in (0, 1, 3, 8)]
     for few, many in pairwise(steps):
         assert (many.worst.distances >= few.worst.distances).all()
     np.testing.assert_array_equal(steps[0].worst.distances, steps[0].best_of.distances)
     assert steps[3].worst.estimate > 1.2 * steps[0].worst.estimate
-    draws = [worst_case(model, images, PLATE, 0, draws=count, replicates=0) for count in (1, 4, 16)]
+    draws = [worst_case(model, images, PLATE, budget=0, draws=count, replicates=0) for count in (1, 4, 16)]
     for few, many in pairwise(draws):
         assert (many.best_of.distances >= few.best_of.distances).all()
 
@@ -302,7 +318,7 @@ def test_more_steps_and_more_draws_are_never_better_for_the_layer():
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_an_in_place_operation_overwrites_is_searched_all_the_same(metric):
     found = [
-        worst_case(small_net(inplace), pictures(6), PLATE, 3, layers="norm", metric=metric, replicates=0)
+        worst_case(small_net(inplace), pictures(6), PLATE, budget=3, layers="norm", metric=metric, replicates=0)
         for inplace in (True, False)
     ]
     np.testing.assert_allclose(found[0].worst.distances, found[1].worst.distances, rtol=1e-6)
@@ -331,7 +347,7 @@ def test_where_nothing_moves_the_distance_and_its_gradient_are_0(metric):
 
 @pytest.mark.parametrize("deformation", [Flow(torch.ones(9, 2, 16, 16).cumsum(0) / 5), Rotate(degrees=5)])
 def test_where_nothing_varies_the_three_agree(deformation):
-    found = worst_case(small_net(), pictures(9), deformation, 5, draws=3)
+    found = worst_case(small_net(), pictures(9), deformation, budget=5, draws=3)
     np.testing.assert_array_equal(found.worst.distances, found.best_of.distances)
     np.testing.assert_allclose(found.random.distances, found.worst.distances, rtol=1e-12)
     assert found.worst.estimate > 0
@@ -376,7 +392,7 @@ class Steps(nn.Module):
 
 
 def test_undefined_layers_are_told_and_never_0():
-    found = worst_case(Odd(), pictures(10), PLATE, 2, layers=["good", "constant", "nan", "dead"], replicates=0)
+    found = worst_case(Odd(), pictures(10), PLATE, budget=2, layers=["good", "constant", "nan", "dead"], replicates=0)
     for profile in (found.random, found.best_of, found.worst):
         assert profile.undefined == {
             "constant": "constant: the same for all images",
@@ -390,7 +406,7 @@ def test_undefined_layers_are_told_and_never_0():
 
 
 def test_a_model_in_bf16():
-    found = worst_case(small_net().bfloat16(), pictures(8), PLATE, 4, replicates=0)
+    found = worst_case(small_net().bfloat16(), pictures(8), PLATE, budget=4, replicates=0)
     assert (found.worst.distances >= found.best_of.distances).all()
     assert found.worst.estimate > found.best_of.estimate
     assert found.worst.provenance["dtype"] == "bfloat16"
@@ -398,9 +414,9 @@ def test_a_model_in_bf16():
 
 def test_inference_mode_changes_nothing():
     model, images = small_net(), pictures(6)
-    plain = worst_case(model, images, PLATE, 2)
+    plain = worst_case(model, images, PLATE, budget=2)
     with torch.inference_mode():
-        inside = worst_case(model, images.clone(), PLATE, 2)
+        inside = worst_case(model, images.clone(), PLATE, budget=2)
     np.testing.assert_array_equal(inside.worst.distances, plain.worst.distances)
 
 
@@ -411,7 +427,7 @@ def test_a_model_may_write_into_its_input():
 
     images = pictures(6)
     given = images.clone()
-    found = worst_case(Rude(), images, PLATE, 2, replicates=0)
+    found = worst_case(Rude(), images, PLATE, budget=2, replicates=0)
     assert torch.equal(images, given)
     assert found.worst.estimate > found.best_of.estimate
 
@@ -419,7 +435,7 @@ def test_a_model_may_write_into_its_input():
 def test_what_a_number_depends_on_travels_with_it():
     done = []
     found = worst_case(
-        small_net(), pictures(10), PLATE, 2, layers=["conv", "head"], draws=3, block=4, on_block=done.append
+        small_net(), pictures(10), PLATE, budget=2, layers=["conv", "head"], draws=3, block=4, on_block=done.append
     )
     assert done == [4, 8, 10]
     assert found.protocol == {
@@ -457,7 +473,9 @@ def test_what_a_number_depends_on_travels_with_it():
 def test_how_far_and_how_folded_the_deformations_of_each_kind_are():
     wild = ThinPlate(grid=4, reach=4.0)
     images = pictures(9)
-    found = worst_case(small_net(), images, wild, 6, layers=["conv", "head"], draws=3, block=4, seed=2, replicates=0)
+    found = worst_case(
+        small_net(), images, wild, budget=6, layers=["conv", "head"], draws=3, block=4, seed=2, replicates=0
+    )
     drawn = [wild.sample(range(9), (16, 16), seed=2, draw=draw) for draw in range(3)]
     for place, layer in enumerate(found.layers):
         worst = found.field(layer)
@@ -465,7 +483,9 @@ def test_how_far_and_how_folded_the_deformations_of_each_kind_are():
         assert found.folds["worst"][place] == pytest.approx(float(worst.folds.mean()), abs=1e-7)
         assert found.rms["random"][place] == pytest.approx(np.mean([float(field.rms.mean()) for field in drawn]))
         assert found.folds["random"][place] == pytest.approx(np.mean([float(field.folds.mean()) for field in drawn]))
-    best = worst_case(small_net(), images, wild, 0, layers=["conv", "head"], draws=3, block=4, seed=2, replicates=0)
+    best = worst_case(
+        small_net(), images, wild, budget=0, layers=["conv", "head"], draws=3, block=4, seed=2, replicates=0
+    )
     for place, layer in enumerate(found.layers):
         assert found.rms["best_of"][place] == pytest.approx(float(best.field(layer).rms.mean()), rel=1e-5)
         assert found.folds["best_of"][place] == pytest.approx(float(best.field(layer).folds.mean()), abs=1e-7)
@@ -478,7 +498,7 @@ def test_how_far_and_how_folded_the_deformations_of_each_kind_are():
 
 def test_worst_deformations_that_fold_are_refused_if_asked_for():
     model, images, plate = small_net(), pictures(9), ThinPlate(grid=4, reach=1.8)
-    found = worst_case(model, images, plate, 6, draws=1, block=4, replicates=0)
+    found = worst_case(model, images, plate, budget=6, draws=1, block=4, replicates=0)
     folds = found.field("output").folds
     first = int(folds.nonzero()[0])
     assert found.random.folds == 0
@@ -486,12 +506,12 @@ def test_worst_deformations_that_fold_are_refused_if_asked_for():
     start = first // 4 * 4
     told = start + int(folds[start : start + 4].argmax())
     with pytest.raises(InputError) as error:
-        worst_case(model, images, plate, 6, draws=1, block=4, replicates=0, refuse_folds=True)
+        worst_case(model, images, plate, budget=6, draws=1, block=4, replicates=0, refuse_folds=True)
     assert str(error.value) == (
         f"the worst deformation for layer 'output' of image {told} folds at {float(folds[told]):.1%} of its pixels: "
         "lower the reach or the grid, or allow folds"
     )
-    calm = worst_case(model, images, ThinPlate(reach=0.5), 2, replicates=0, refuse_folds=True)
+    calm = worst_case(model, images, ThinPlate(reach=0.5), budget=2, replicates=0, refuse_folds=True)
     assert not calm.folds["worst"].any()
 
 
@@ -501,7 +521,7 @@ def test_without_a_budget_any_family_and_any_images_will_do(images):
         def forward(self, x):
             return x.float()
 
-    found = worst_case(Eyes(), images, Circular(3), 0, draws=4, replicates=0)
+    found = worst_case(Eyes(), images, Circular(3), budget=0, draws=4, replicates=0)
     np.testing.assert_array_equal(found.worst.distances, found.best_of.distances)
     assert (found.best_of.distances > found.random.distances).all()
 
@@ -558,7 +578,7 @@ def test_bad_input(images, arguments, message):
 
 
 def test_an_unknown_layer_of_what_was_found():
-    found = worst_case(small_net(), pictures(4), PLATE, 1, layers="conv", replicates=0)
+    found = worst_case(small_net(), pictures(4), PLATE, budget=1, layers="conv", replicates=0)
     with pytest.raises(InputError) as error:
         found.field("cnv")
     assert str(error.value) == "unknown layer 'cnv'. Did you mean 'conv'?"

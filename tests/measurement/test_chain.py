@@ -250,7 +250,7 @@ def test_intervals_hold_the_estimate_and_narrow_with_the_number_of_images():
 
 def test_a_profile_says_what_it_is_and_comes_back_from_its_files(tmp_path):
     profile = lie_derivative(net(), pictures(6), Lie("stretch"), LAYERS, padding="border", block=4)
-    assert (profile.metric, profile.protocol["of"]) == ("lie_derivative", "output")
+    assert (profile.metric, profile.protocol["contributions_to"]) == ("lie_derivative", "output")
     assert profile.protocol["deformation"] == {"family": "lie", "transformation": "stretch"}
     again = Profile.load(profile.save(tmp_path))
     assert (again.layers, again.protocol) == (profile.layers, profile.protocol)

@@ -17,6 +17,7 @@ from pliant.deform import Circular, Deformation, Padding, ThinPlate, warp
 from pliant.measurement.blocks import give_back
 from pliant.measurement.feeding import Feeding
 from pliant.measurement.protocol import protocol_of
+from pliant.measurement.summary import check_folds
 from pliant.outcomes import AccuracyCurve
 from pliant.stats import Interval, MeanBootstrap, proportion
 
@@ -26,17 +27,18 @@ def accuracy_under(
     images: Tensor | Iterable[Any],
     labels: Tensor | None = None,
     deformation: Deformation = ThinPlate(),  # noqa: B008 - frozen
-    strengths: Sequence[float] = (0, 0.25, 0.5, 1, 1.5, 2),
-    *,
-    padding: Padding = "zeros",
     seed: int = 0,
+    *,
+    strengths: Sequence[float] = (0, 0.25, 0.5, 1, 1.5, 2),
     draw: int = 0,
+    padding: Padding = "zeros",
     batch_norm: BatchNorm = "as_is",
     calibration: Tensor | None = None,
     preprocess: Callable[[Tensor], Tensor] | None = None,
     block: int = 128,
     replicates: int = 1000,
     level: float = 0.95,
+    refuse_folds: bool = False,
     on_block: Callable[[int], None] | None = None,
 ) -> AccuracyCurve:
     """Accuracy against the strength of one factor (after Ibrahim et al. 2022), here a deformation.
@@ -48,6 +50,7 @@ def accuracy_under(
     images: (n, c, h, w) with labels (n,); or a loader of tuples (images, labels), without labels.
     labels: (n,) integers, the classes from 0 on.
     deformation: any family but `Circular`, whose shifts are no longer circular when scaled.
+    seed: of the deformations, and of the bootstrap.
     strengths: 0 or more, increasing, two at least.
     padding: what stands outside an image: "zeros", "border" or "reflection".
     batch_norm, calibration: as of `measure`.
@@ -55,6 +58,7 @@ def accuracy_under(
     block: images that go through the model at a time; the curve does not depend on it.
     level: of the intervals, over images: Wilson's of each accuracy, the percentile bootstrap's of the area.
     replicates: of that bootstrap; without any the area has no interval.
+    refuse_folds: raise `InputError` if a deformation folds at one of the strengths, instead of reporting the share.
     on_block: called with the number of images done so far.
 
     Floating-point images are cast to the dtype of the model and brought to its device. Raises `InputError` for fewer
@@ -82,6 +86,8 @@ def accuracy_under(
             right = np.zeros((count, len(times)), dtype=bool)
             for place, strength in enumerate(times.tolist()):
                 scaled = field.scaled(strength)
+                if refuse_folds:
+                    check_folds(scaled, done, f"deformation at strength {strength:g}")
                 folds[place] += float(scaled.folds.sum())
                 logits = feeding.logits(warp(clean, scaled, padding))
                 _check_classes(truth, logits.shape[1])

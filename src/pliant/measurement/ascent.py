@@ -25,12 +25,12 @@ def worst_case(
     model: nn.Module,
     images: Tensor | Iterable[Any],
     deformation: Deformation = ThinPlate(),  # noqa: B008 - frozen
-    budget: int = 20,
-    *,
     layers: str | Sequence[str] = "output",
-    draws: int = 8,
     metric: str = "cosine",
     seed: int = 0,
+    *,
+    budget: int = 20,
+    draws: int = 8,
     padding: Padding = "zeros",
     batch_norm: BatchNorm = "as_is",
     calibration: Tensor | None = None,
@@ -56,11 +56,13 @@ def worst_case(
     no draw moves a layer at all, there is nothing to search, and the three numbers agree. Of layers with some images
     without a distance nothing is said, as by `measure`; draw 0 is the one that `measure` takes by default.
 
-    images, layers, padding, batch_norm, calibration, preprocess, block, replicates, level: as of `measure`; "output"
-        is what the model puts out. Images and preprocess must let gradients through: floating-point images.
+    images, deformation, padding, batch_norm, calibration, preprocess, block, replicates, level: as of `measure`.
+        Images and preprocess must let gradients through: floating-point images.
+    layers: as of `measure`; only "output", what the model puts out, if not given, since each is searched by itself.
+    metric: the distance, "cosine" or "euclidean".
+    seed: of the random deformations, and of the bootstrap.
     budget: gradient steps; 0 for the best of the draws alone, of any family.
     draws: random deformations of each image, by (seed, position of the image, draw 0, 1, ...).
-    metric: the distance, "cosine" or "euclidean".
     refuse_folds: raise `InputError` if a worst deformation that was found folds, instead of reporting the share.
     on_block: called with the number of images done so far.
 

@@ -65,8 +65,9 @@ def lie_derivative(
     through the model once, with its derivative, for the input and for each layer that is a map, and once more with a
     `preprocess`.
 
+    deformation: any family; a direction alone, `Lie()`, if not given, since at t = 0 there is no strength.
     layers: as of `measure`, but layers that the model runs one after another, of feature maps (n, c, h, w) or vectors
-        (n, k). "stages" are; inner layers of residual blocks are not.
+        (n, k). "stages", which are taken if not given, are; inner layers of residual blocks are not.
     padding: also of the maps; with "zeros" a map that is not 0 at its border strays there, "border" leaves this out.
     All else as in `measure`; the deformation grows as t times the field that is drawn, and the derivative is at t = 0.
 
@@ -116,7 +117,7 @@ def lie_derivative(
         calibration,
         replicates,
         level,
-        of=OUTPUT,
+        contributions_to=OUTPUT,
         deformation=deformation.describe(),
         padding=padding,
         block=block,

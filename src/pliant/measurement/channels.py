@@ -1,7 +1,7 @@
 """How much of a net's stability comes from pooling across channels. Tomasini et al. 2022."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -9,12 +9,12 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pliant._checks import require, unknown
+from pliant._checks import require
 from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.blocks import all_in_one
+from pliant.measurement.naming import metric_named
 from pliant.measurement.one_pass import measure
 from pliant.measurement.options import Options
-from pliant.metrics import METRICS
 from pliant.profile import Profile
 from pliant.stats import percentile
 
@@ -23,8 +23,8 @@ from pliant.stats import percentile
 class ChannelPooling:
     """Stability by layer as trained, and after the input channels of each convolution were permuted.
 
-    trained, permuted: the profiles of the same images and deformations. left: the convolutions that stayed as they
-    were, each with the reason.
+    trained, permuted: the profiles of the same images and deformations; that of the permuted model says so in its
+    provenance ("changed"). left: the convolutions that stayed as they were, each with the reason.
     """
 
     trained: Profile
@@ -63,7 +63,6 @@ def channel_pooling(
     images: Tensor | Iterable[Any],
     deformation: Deformation = ThinPlate(),  # noqa: B008 - frozen
     layers: str | Sequence[str] = "all",
-    *,
     metric: str = "deformation_stability",
     seed: int = 0,
     **options: Unpack[Options],
@@ -78,18 +77,18 @@ def channel_pooling(
     One permutation of each convolution is drawn. The intervals are over images, and hold nothing of the variance
     between permutations: measure with several seeds to see it.
 
-    images: as of `measure`; read once and kept in memory. seed: of deformations and of permutations. deformation,
-    layers, metric and the other options: as of `measure`; the metric is one of those that are 0 for what is invariant.
+    images: as of `measure`; read once and kept in memory.
+    metric: one of those of `measure` that are 0 for what is invariant; the paper's D if not given.
+    seed: of deformations and of permutations.
+    deformation, layers and the other options: as of `measure`.
 
     Raises `InputError` as `measure` does, for a metric that is larger where a layer is more stable ("correlation",
     "consistency"), and for a model without a convolution that has channels to permute.
     """
     from pliant.surgery import permuted_channels  # loads torchvision, which nothing else here needs
 
-    if metric not in METRICS:
-        raise unknown("metric", metric, METRICS)
     require(
-        not METRICS[metric].more_is_better,
+        not metric_named(metric).more_is_better,
         f"metric={metric!r}: the larger, the more stable, so that a ratio of it says nothing of pooling; choose "
         "another, such as 'deformation_stability'",
     )
@@ -104,4 +103,5 @@ def channel_pooling(
     trained, permuted = (
         measure(one, images, deformation, layers, metric, seed, **options) for one in (model, surgery.model)
     )
-    return ChannelPooling(trained, permuted, left)
+    changed = f"input channels of {len(surgery.replaced)} convolutions permuted, seed {seed}"
+    return ChannelPooling(trained, replace(permuted, provenance={**permuted.provenance, "changed": changed}), left)

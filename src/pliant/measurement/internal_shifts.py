@@ -30,13 +30,13 @@ def shift_map(
     model: nn.Module,
     images: Tensor | Iterable[Any],
     layers: str | Sequence[str] = "all",
+    seed: int = 0,
     *,
     largest: int = 8,
     batch_norm: BatchNorm = "as_is",
     calibration: Tensor | None = None,
     preprocess: Callable[[Tensor], Tensor] | None = None,
     block: int = 128,
-    seed: int = 0,
     replicates: int = 1000,
     level: float = 0.95,
     on_block: Callable[[int], None] | None = None,
@@ -52,11 +52,13 @@ def shift_map(
     images: (n, c, h, w), or an iterable of such batches (of a loader's tuples the first item is taken).
     layers: as of `measure`. Those whose output is no map (n, c, h, w) with sides that divide the image's are left out,
         and said to be. The input, which follows every shift, is none of them.
-    largest: how many shifts there are along each axis; the cost is that of 8/7 largest^2 forward passes.
+    seed: of the bootstrap over images.
+    largest: how many shifts there are along each axis, 0 ... largest - 1 pixels; not as many as fit if not given, since
+        the cost is that of 8/7 largest^2 forward passes.
     batch_norm, calibration: as of `measure`.
     preprocess: applied to the shifted images, such as a model's normalisation; it must keep their size.
     block: images and their shifted copies that go through the model at a time; the map does not depend on it.
-    seed, replicates, level: of the bootstrap over images, percentile interval; without replicates none.
+    replicates, level: of the bootstrap over images, percentile interval; without replicates none.
     on_block: called with the number of images done so far.
 
     The maps are not brought to the larger resolution in fact, and of images one block is held at a time. Raises

@@ -17,12 +17,12 @@ def protocol_of(
     level: float,
     **own: Any,
 ) -> dict[str, Any]:
-    """The choices that all measures share, behind those that are a measure's own.
+    """The choices that all measures share, behind those that are a measure's own; the same before and after saving.
 
     images: how many there were. image_shape: (c, h, w). calibration: of images its number, 0 where they are not used.
     """
     return {
-        **own,
+        **_as_saved(own),
         "batch_norm": batch_norm,
         "calibration": len(calibration) if batch_norm == "calibrated" and calibration is not None else 0,
         "images": images,
@@ -31,3 +31,10 @@ def protocol_of(
         "replicates": replicates,
         "level": level,
     }
+
+
+def _as_saved(value: Any) -> Any:
+    """The value with lists for tuples, as JSON has it."""
+    if isinstance(value, dict):
+        return {name: _as_saved(one) for name, one in value.items()}
+    return [_as_saved(one) for one in value] if isinstance(value, tuple | list) else value

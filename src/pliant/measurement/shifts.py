@@ -26,12 +26,12 @@ SHIFTS = ("circular", "cropped")
 def shift_consistency(
     model: nn.Module,
     images: Tensor | Iterable[Any],
-    shifts: Shifts = "circular",
+    seed: int = 0,
     *,
+    shifts: Shifts = "circular",
     largest: int | None = None,
     crop: int | None = None,
     pairs: int = 1,
-    seed: int = 0,
     batch_norm: BatchNorm = "as_is",
     calibration: Tensor | None = None,
     preprocess: Callable[[Tensor], Tensor] | None = None,
@@ -47,6 +47,7 @@ def shift_consistency(
     back as it was, also after an error.
 
     images: (n, c, h, w), or an iterable of such batches (of a loader's tuples the first item is taken).
+    seed: of the shifts, and of the bootstrap.
     shifts: "circular", what leaves the image on one side comes back on the other; or "cropped", crops of a larger
         image.
     largest: how many shifts there are along each axis, 0 ... largest - 1 pixels; if not given, as many as the image
