@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from reference import bilinear, lie_derivative
 
 from pliant._checks import InputError
-from pliant.deform import PADDINGS, Field, ThinPlate, warp, warp_tangent
+from pliant.deform import PADDINGS, Field, Pose, ThinPlate, resampling, warp, warp_tangent
 
 DTYPES = (torch.uint8, torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
@@ -211,3 +211,29 @@ def test_the_tangent_refuses_what_the_warp_refuses():
                 function(images, shift(1, 0, (5, 7)), padding)
             messages.append(str(error.value))
         assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("member", [ThinPlate(3, 2.0), Pose(3.0, "50%")], ids=lambda member: member.name)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("size", [(32, 32), (30, 21)])
+def test_a_recipe_is_warped_as_its_displacements_are_and_stays_what_it_is(member, padding, size, monkeypatch):
+    images, field = pictures(40, 2, *size), member.sample(range(40), size)
+    plain = Field(field.displacement.clone())
+    at_once = warp(images, field, padding)
+    assert torch.equal(at_once, warp(images, plain, padding))
+    monkeypatch.setattr(resampling, "_SLICE_BYTES", 1)
+    assert torch.equal(warp(images, field, padding), at_once)
+    assert torch.equal(warp(images, plain, padding), at_once)
+    assert torch.equal(field.displacement, member.sample(range(40), size).displacement)
+    assert torch.equal(field.displacement, plain.displacement)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (7, 5), (1, 1)])
+def test_only_images_displaced_by_whole_pixels_everywhere_are_copied(size):
+    displacement = torch.zeros(6, 2, *size)
+    displacement[1] = 3.0
+    displacement[2, 1, size[0] // 2, size[1] // 2] = 0.5
+    displacement[3, 0, -1, -1] = 0.25
+    displacement[4, 1, 0, 0] = float("nan")
+    displacement[5] = float(1 << 23)
+    assert resampling._whole(displacement).tolist() == [True, True, False, False, False, False]

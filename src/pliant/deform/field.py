@@ -1,7 +1,7 @@
 """`Field`: a displacement of every pixel, for each of a batch of images."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from pliant import records
 from pliant._checks import InputError, require
+from pliant.deform.recipe import Recipe
 from pliant.deform.resampling import read_at, resample
-from pliant.deform.series import Series
 
 _SHRINKING = 0.8
 _SHRINKINGS = 40  # 0.8 to the power of 40 is 1/7523: what still folds holds a jump, and is taken away whole
@@ -29,11 +29,11 @@ class Field:
     """Displacements of a backward map: the value at pixel p of a warped image is the image at p + displacement(p).
 
     source: the displacements, (n, 2, h, w) float32, pixels; channel 0 points along x to the right, channel 1 along y
-        downwards. Or a series that they are the sum of.
+        downwards. Or the recipe that they are made by.
     shrunk: how often each field was shrunk so that it does not fold, where that was asked for.
     """
 
-    source: Float[Tensor, "n 2 h w"] | Series
+    source: Float[Tensor, "n 2 h w"] | Recipe
     shrunk: Int[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
@@ -43,15 +43,15 @@ class Field:
 
     @property
     def displacement(self) -> Float[Tensor, "n 2 h w"]:
-        """Where each pixel is read, seen from the pixel, pixels; a series is summed when first asked for it."""
+        """Where each pixel is read, seen from the pixel, pixels; made by a recipe when first asked for it."""
         if isinstance(self.source, Tensor):
             return self.source
         return self.source.summed() if self.source.weights.requires_grad else self._summed
 
     @cached_property
     def _summed(self) -> Float[Tensor, "n 2 h w"]:
-        """The sum of a series that nothing is trained through, whatever it is first asked for in."""
-        assert isinstance(self.source, Series)
+        """What a recipe makes that nothing is trained through, whatever it is first asked for in."""
+        assert isinstance(self.source, Recipe)
         with torch.inference_mode(False):
             return self.source.summed()
 
@@ -62,7 +62,7 @@ class Field:
 
     def _of(self, numbers: Float[Tensor, "n 2 *rest"], shrunk: Int[Tensor, " n"] | None = None) -> "Field":
         """The field of other numbers in the place of `_numbers`."""
-        return Field(numbers if isinstance(self.source, Tensor) else replace(self.source, weights=numbers), shrunk)
+        return Field(numbers if isinstance(self.source, Tensor) else self.source.weighted(numbers), shrunk)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -75,7 +75,7 @@ class Field:
     @property
     def size(self) -> tuple[int, int]:
         """(h, w), pixels."""
-        if isinstance(self.source, Series):
+        if isinstance(self.source, Recipe):
             return self.source.size
         return self.source.shape[2], self.source.shape[3]
 

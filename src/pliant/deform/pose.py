@@ -1,7 +1,7 @@
 """One part of the image moves, and the rest stays."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from pliant._checks import require
 from pliant.deform.family import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
+from pliant.deform.recipe import Recipe
 
 _ROUNDING = 1e-6
 
@@ -53,10 +54,39 @@ class Pose(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 4"], size: tuple[int, int]) -> Field:
         """The field of a part at the given centre that moves as given."""
-        height, width = size
-        radius = pixels(self.radius, width)
-        x = torch.arange(width, device=parameters.device, dtype=parameters.dtype) - parameters[:, 0, None]
-        y = torch.arange(height, device=parameters.device, dtype=parameters.dtype) - parameters[:, 1, None]
-        left = 1 - (x / radius).square()[:, None, :] - (y / radius).square()[:, :, None]
-        fade = left.clamp(min=0).pow(3)
-        return Field(-parameters[:, 2:, None, None] * fade[:, None])
+        return Field(_Part(-parameters[:, 2:], parameters[:, :2].clone(), pixels(self.radius, size[1]), size))
+
+
+@dataclass(frozen=True, eq=False)
+class _Part(Recipe):
+    """The displacements of a round part of each of n images of `size` (h, w), which fade out at the radius.
+
+    weights: (n, 2), at the centre, pixels. centres: (n, 2), x and y, pixels. radius: pixels.
+    """
+
+    weights: Float[Tensor, "n 2"]
+    centres: Float[Tensor, "n 2"]
+    radius: float
+    size: tuple[int, int]
+
+    def __getitem__(self, part: slice | list[int] | Tensor) -> "_Part":
+        """That of several images."""
+        return replace(self, weights=self.weights[part], centres=self.centres[part])
+
+    def weighted(self, weights: Float[Tensor, "n 2"]) -> "_Part":
+        """That with other weights."""
+        return replace(self, weights=weights)
+
+    def summed(self) -> Float[Tensor, "n 2 h w"]:
+        """The displacements, differentiable in weights and centres."""
+        height, width = self.size
+        x = torch.arange(width, device=self.centres.device, dtype=self.centres.dtype) - self.centres[:, 0, None]
+        y = torch.arange(height, device=self.centres.device, dtype=self.centres.dtype) - self.centres[:, 1, None]
+        left = 1 - (x / self.radius).square()[:, None, :] - (y / self.radius).square()[:, :, None]
+        fade = left.clamp_(min=0).pow_(3)
+        return self.weights[..., None, None] * fade[:, None]
+
+    @property
+    def together(self) -> int:
+        """Each image is made alone."""
+        return 1

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from pliant.deform.recipe import Recipe
 from pliant.deform.series import Series, cached
 
 Padding = Literal["zeros", "border", "reflection"]
@@ -24,44 +25,47 @@ _LARGEST = float(1 << 22)  # whole pixels beyond it are left to the resampling, 
 
 
 def resample(
-    images: Shaped[Tensor, "n c h w"], moved: Float[Tensor, "n 2 h w"] | Series, padding: Padding
+    images: Shaped[Tensor, "n c h w"], moved: Float[Tensor, "n 2 h w"] | Recipe, padding: Padding
 ) -> Shaped[Tensor, "n c h w"]:
-    """What `pliant.warp` gives, of displacements or of the series that they are the sum of, and without its checks."""
+    """What `pliant.warp` gives, of displacements or of the recipe that they are made by, and without its checks."""
     if not images.numel():
         return images.clone()
-    weights, together = (moved.weights, moved.together) if isinstance(moved, Series) else (moved, 1)
+    weights, together = (moved.weights, moved.together) if isinstance(moved, Recipe) else (moved, 1)
     trained = torch.is_grad_enabled() and (images.requires_grad or weights.requires_grad)
     # The kernels add up gradients in any order.
     if images.device.type == "cuda" and not (trained and torch.are_deterministic_algorithms_enabled()):
         fused = _kernels(images.device) if images.dtype in _FUSED else None
         if fused is not None:
-            return fused.warp(images, moved, padding)
+            return fused.warp(images, moved if isinstance(moved, Series) else _summed(moved), padding)
     if trained:
-        displacement = _summed(moved, slice(None))
+        displacement = _summed(moved)
         places, whole = _places(displacement, images, padding), _whole(displacement.detach())
-        read = _bilinear(images, places.movedim(1, -1), padding)
+        read = _bilinear(images, places, padding)
         exactly = copied(images.detach(), displacement.detach(), padding) if whole.any() else read.detach()
         return _Kept.apply(read, exactly, whole[:, None, None, None])
     parts = _slices(images, together)
     if len(parts) == 1:
-        return _read(images, _summed(moved, parts[0]), padding).contiguous()
+        return _read(images, moved, padding).contiguous()
     out = torch.empty_like(images, memory_format=torch.contiguous_format)
     for part in parts:
-        out[part] = _read(images[part], _summed(moved, part), padding)
+        out[part] = _read(images[part], moved[part], padding)
     return out
 
 
 def _read(
-    images: Shaped[Tensor, "n c h w"], displacement: Float[Tensor, "n 2 h w"], padding: Padding
+    images: Shaped[Tensor, "n c h w"], moved: Float[Tensor, "n 2 h w"] | Recipe, padding: Padding
 ) -> Shaped[Tensor, "n c h w"]:
     """What `resample` gives of a slice."""
+    displacement = _summed(moved)
     whole = _whole(displacement)
     if whole.all():
         return copied(images, displacement, padding)
-    read = _bilinear(images, _beside(_places(displacement, images, padding)), padding)
     if whole.any():
+        read = _bilinear(images, _places(displacement, images, padding), padding)
         read[whole] = copied(images[whole], displacement[whole], padding)
-    return read
+        return read
+    spare = displacement if isinstance(moved, Recipe) and displacement.dtype == _exact(images) else None
+    return _bilinear(images, _places(displacement, images, padding, spare), padding)
 
 
 def _kernels(device: torch.device) -> ModuleType | None:
@@ -97,34 +101,33 @@ def read_at(images: Float[Tensor, "n c h w"], places: Float[Tensor, "n k 2"]) ->
 
 
 def _bilinear(
-    images: Shaped[Tensor, "n c h w"], grid: Float[Tensor, "n h w 2"], padding: Padding
+    images: Shaped[Tensor, "n c h w"], places: Float[Tensor, "n 2 h w"], padding: Padding
 ) -> Shaped[Tensor, "n c h w"]:
-    """What stands at the places of the grid; uint8 is rounded to nearest."""
-    read = F.grid_sample(
-        images.to(grid.dtype), grid, mode="bilinear", padding_mode=padding, align_corners=_aligned(padding)
-    )
+    """What stands at the places; uint8 is rounded to nearest."""
+    # On a CPU grid_sample reads x and y as fast from two planes as from beside each other.
+    grid, aligned = places.movedim(1, -1), _aligned(padding)
+    read = F.grid_sample(images.to(grid.dtype), grid, mode="bilinear", padding_mode=padding, align_corners=aligned)
     return (read.round_() if images.dtype == torch.uint8 else read).to(images.dtype)
 
 
-def _summed(moved: Float[Tensor, "n 2 h w"] | Series, part: slice) -> Float[Tensor, "m 2 h w"]:
-    return moved[part].summed() if isinstance(moved, Series) else moved[part]
+def _summed(moved: Float[Tensor, "n 2 h w"] | Recipe) -> Float[Tensor, "n 2 h w"]:
+    return moved.summed() if isinstance(moved, Recipe) else moved
 
 
 def _places(
-    displacement: Float[Tensor, "n 2 h w"], images: Shaped[Tensor, "m c h w"], padding: Padding
+    displacement: Float[Tensor, "n 2 h w"],
+    images: Shaped[Tensor, "m c h w"],
+    padding: Padding,
+    out: Float[Tensor, "n 2 h w"] | None = None,
 ) -> Float[Tensor, "n 2 h w"]:
-    """Where each pixel is read, in the coordinates of grid_sample and as exact as the images are to be read."""
+    """Where each pixel is read, in the coordinates of grid_sample and as exact as the images are to be read.
+
+    out: the memory for it, which may be that of the displacements.
+    """
     size = (displacement.shape[2], displacement.shape[3])
     pixels = _pixels(size, _aligned(padding), _exact(images), images.device)
     scale = pixels.new_tensor(_scale(size, _aligned(padding)))[:, None, None]
-    return torch.addcmul(pixels, displacement.to(pixels.dtype), scale)
-
-
-def _beside(places: Float[Tensor, "n 2 h w"]) -> Float[Tensor, "n h w 2"]:
-    """The same with x and y of each pixel beside each other."""
-    if torch.compiler.is_compiling():
-        return places.movedim(1, -1)
-    return torch.view_as_real(torch.complex(places[:, 0], places[:, 1]))  # the fastest way of several
+    return torch.addcmul(pixels, displacement.to(pixels.dtype), scale, out=out)
 
 
 def _exact(images: Tensor) -> torch.dtype:
@@ -152,15 +155,19 @@ def _slices(images: Tensor, multiple: int = 1) -> list[slice]:
 
 
 def _whole(displacement: Float[Tensor, "n 2 h w"]) -> Bool[Tensor, " n"]:
-    """Which images are displaced by whole pixels everywhere. A few pixels tell in nearly every case, one alone would
-    not where a part stays in its place, so the rest is seldom read.
+    """Which images are displaced by whole pixels everywhere. A pixel tells in most cases, and a few in nearly every
+    one where a part stays in its place, so the rest is seldom read.
     """
     rows, columns = (max(1, side // 3) for side in displacement.shape[2:])
     few = displacement[:, :, rows // 2 :: rows, columns // 2 :: columns]
-    whole = (few == few.round()).flatten(1).all(1)
-    if not whole.any():
-        return whole
-    return ((displacement == displacement.round()) & (displacement.abs() < _LARGEST)).flatten(1).all(1)
+    whole = torch.ones(len(displacement), dtype=torch.bool, device=displacement.device)
+    for some in (few[:, :, 1:2, 1:2], few, displacement):
+        if not whole.all():
+            some = some[whole]
+        whole[whole.clone()] = ((some == some.round()) & (some.abs() < _LARGEST)).flatten(1).all(1)
+        if not whole.any():
+            break
+    return whole
 
 
 def copied(

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pliant.deform.recipe import Recipe
+
 _ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
 _PIXELS = 1 << 16  # of one row, from which on more rows in a product do not make it faster
 _KEPT = 1 << 28  # bytes of one kind of tensor
@@ -40,7 +42,7 @@ def cached(make: Make) -> Make:
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class Series(Recipe):
     """The displacements of n images of `size` (h, w): along each axis the sum over k of weight times pattern, pixels.
 
     weights: (n, 2, k); basis: (k, hw), the patterns, the same for all images and both axes.
@@ -50,12 +52,13 @@ class Series:
     basis: Float[Tensor, "k hw"]
     size: tuple[int, int]
 
-    def __len__(self) -> int:
-        return len(self.weights)
-
     def __getitem__(self, part: slice | list[int] | Tensor) -> "Series":
-        """Those of several images."""
-        return replace(self, weights=self.weights[part])
+        """That of several images."""
+        return self.weighted(self.weights[part])
+
+    def weighted(self, weights: Float[Tensor, "n 2 k"]) -> "Series":
+        """That with other weights."""
+        return replace(self, weights=weights)
 
     def summed(self) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the weights; without gradients the same to the bit in every batch."""
@@ -94,7 +97,8 @@ def _products(rows: Float[Tensor, "m k"], basis: Float[Tensor, "k hw"]) -> Float
     padded = F.pad(rows, (0, 0, 0, -count % group))
     # Narrow products are computed in another way, in which rows do not stand alone.
     basis = F.pad(basis, (0, -wide % _COLUMNS)) if wide % _COLUMNS else basis
-    out = rows.new_empty((len(padded), basis.shape[1]))
-    for some, result in zip(padded.split(group), out.split(group), strict=True):
-        torch.mm(some, basis, out=result)
-    return out[:count, :wide]
+    # All in one call, in which each stands alone; into memory of this type also where products are autocast.
+    several = padded.reshape(-1, group, len(basis))
+    out = rows.new_empty((len(several), group, basis.shape[1]))
+    torch.bmm(several, basis.expand(len(several), -1, -1), out=out)
+    return out.flatten(0, 1)[:count, :wide]

@@ -1,0 +1,36 @@
+"""Displacements that are made where they are needed, a few images at a time."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Recipe(ABC):
+    """What the displacements of n images of `size` (h, w) are made of.
+
+    weights: (n, 2, ...), what they are proportional to.
+    """
+
+    weights: Float[Tensor, "n 2 *k"]
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @abstractmethod
+    def __getitem__(self, part: slice | list[int] | Tensor) -> "Recipe":
+        """That of several images."""
+
+    @abstractmethod
+    def weighted(self, weights: Float[Tensor, "n 2 *k"]) -> "Recipe":
+        """That with other weights."""
+
+    @abstractmethod
+    def summed(self) -> Float[Tensor, "n 2 h w"]:
+        """The displacements, pixels, in memory of their own; differentiable, and the same to the bit in every batch."""
+
+    @property
+    @abstractmethod
+    def together(self) -> int:
+        """How many images, or a multiple of it, are made together without waste."""
