@@ -158,3 +158,13 @@ def test_bad_arguments(arguments, message):
 def test_the_numbers_are_the_same_on_a_gpu():
     arguments = (2**40 + 5, Stream.DEFORMATION, range(1000), 3, 50)
     assert torch.equal(draws.uniform(*arguments), draws.uniform(*arguments, device="cuda").cpu())
+
+
+@pytest.mark.parametrize("few", [0, 1 << 30])
+def test_large_indices_beside_small_ones_agree_with_unbounded_integers(monkeypatch, few):
+    monkeypatch.setattr(draws, "_FEW", few)  # tensors, then arrays
+    for indices in ([3, 5], [3, (1 << 40) + 5, 7]):
+        found = draws.uniform(9, Stream.DEFORMATION, indices, 2, 6)
+        for numbers, index in zip(found.tolist(), indices, strict=True):
+            words = [word for block in range(2) for word in reference((block, 2, index & MASK, index >> 32), (9, 0))]
+            assert numbers == [(word >> 8) / 2**24 for word in words[:6]]
