@@ -47,3 +47,23 @@ def test_the_sides_of_a_field_are_independent():
     noise = Elastic(1.0, 1.0).parameters(range(100), (16, 16)).flatten(2)
     together = torch.stack((noise[:, 0].ravel(), noise[:, 1].ravel())).corrcoef()[0, 1]
     assert abs(float(together)) < 0.02
+
+
+@pytest.mark.parametrize("size", [(7, 32), (16, 16), (70, 48), (13, 18)])
+def test_an_image_is_distorted_alike_in_every_batch(size):
+    member = Elastic(6.0, 2.0)
+    whole = member.sample(range(70), size).displacement
+    for some in ([0], [5, 69], range(17, 60)):
+        assert torch.equal(member.sample(some, size).displacement, whole[list(some)])
+
+
+@pytest.mark.parametrize("size", [(9, 32), (70, 80)])
+def test_wide_images_too_equal_scipys_smoothing(size):
+    member = Elastic(6.0, 2.0)
+    noise = member.parameters([3, 8], size)
+    taps = np.exp(-(np.arange(-8, 9) ** 2) / (2 * 2.0**2))
+    expected = noise.double().numpy()
+    for axis in (2, 3):
+        expected = correlate1d(expected, taps / taps.sum(), axis, mode="constant")
+    found = member.field(noise, size).displacement.numpy()
+    np.testing.assert_allclose(found, 6.0 * expected[:, :, 8:-8, 8:-8], atol=1e-5)

@@ -17,6 +17,8 @@ from pliant.deform.length import Length, check_length, pixels
 _TRUNCATED = 4.0  # standard deviations
 _LARGEST = 1 - 2.0**-8  # of the noise
 _ROWS, _BAND = 1024, 64  # of one product
+_PLANES = 64  # of one call
+_ALIGNED = 16  # numbers that fill a line of memory: where planes begin with one, products of them are computed alike
 
 
 @dataclass(frozen=True)
@@ -70,24 +72,27 @@ class Elastic(Deformation):
             across, along = (_correlation(weights, side).to(parameters) for side in size)
             with torch.autocast(parameters.device.type, enabled=False):
                 return Field(alpha * (across.T @ parameters @ along))
-        along = _correlated(parameters.flatten(0, 2), alpha * weights).unflatten(0, (-1, parameters.shape[2]))
-        across = _correlated(along.transpose(1, 2).flatten(0, 1), weights).unflatten(0, (-1, size[1]))
+        along = _along(parameters.flatten(0, 2), alpha * weights).unflatten(0, (-1, parameters.shape[2]))
+        if size[0] <= _BAND and size[1] % _ALIGNED == 0:
+            return Field(_across(along, weights).unflatten(0, (-1, 2)))
+        across = _along(along.transpose(1, 2).flatten(0, 1), weights).unflatten(0, (-1, size[1]))
         return Field(across.transpose(1, 2).unflatten(0, (-1, 2)).contiguous())
 
 
-def _correlated(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> Float[Tensor, "m length"]:
+def _along(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> Float[Tensor, "m length"]:
     """Each row correlated with the weights, where they fit; the same to the bit whatever rows stand beside it.
 
     By products of one and the same shape, each with the band of the correlation's matrix that is not zero. On GPUs in
     float64: they may be allowed to round what they multiply in float32.
     """
-    exact = torch.float32 if rows.device.type == "cpu" else torch.float64
+    exact = _exact(rows)
     length = rows.shape[1] - len(weights) + 1
     matrix = _correlation(weights, _BAND).to(rows.device, exact)
     out = rows.new_empty((len(rows), length))
     with torch.autocast(rows.device.type, enabled=False):
         for some, result in zip(rows.split(_ROWS), out.split(_ROWS), strict=True):
-            some = F.pad(some.to(exact), (0, 0, 0, _ROWS - len(some)))
+            some = some.to(exact)
+            some = F.pad(some, (0, 0, 0, _ROWS - len(some))) if len(some) < _ROWS else some
             for start in range(0, length, _BAND):
                 band = min(_BAND, length - start)
                 longer = band + len(weights) - 1
@@ -95,6 +100,23 @@ def _correlated(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]
                 found = some[:, start : start + longer] @ matrix[:longer, :wide]
                 result[:, start : start + band] = found[: len(result), :band]
     return out
+
+
+def _across(planes: Float[Tensor, "m longer w"], weights: Float[Tensor, " taps"]) -> Float[Tensor, "m length w"]:
+    """The same of each column of small planes, by a product for each of them; w is a multiple of `_ALIGNED`."""
+    length = planes.shape[1] - len(weights) + 1
+    matrix = _correlation(weights, length).T.contiguous().to(planes.device, _exact(planes))
+    out = planes.new_empty((len(planes), length, planes.shape[2]))
+    with torch.autocast(planes.device.type, enabled=False):
+        for some, result in zip(planes.split(_PLANES), out.split(_PLANES), strict=True):
+            some = some.to(matrix.dtype)
+            some = F.pad(some, (0, 0, 0, 0, 0, _PLANES - len(some))) if len(some) < _PLANES else some
+            result.copy_((matrix.expand(_PLANES, -1, -1) @ some)[: len(result)])
+    return out
+
+
+def _exact(numbers: Tensor) -> torch.dtype:
+    return torch.float32 if numbers.device.type == "cpu" else torch.float64
 
 
 @lru_cache(maxsize=8)
