@@ -6,6 +6,7 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
+import typechecker
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # two workers share the cores: threads of both would wait for each other
@@ -18,6 +19,7 @@ if not torch.cuda.is_available():
 CHECKED = ["capture", "data", "deform", "draws", "measurement", "metrics", "nets", "outcomes", "profile", "stats"]
 CHECKED += ["surgery", "training", "transforms", "zoo"]
 PACKAGES = os.environ.get("PLIANT_CHECKED", " ".join(f"pliant.{name}" for name in CHECKED)).split()
+jaxtyping.jaxtyped = typechecker.jaxtyped
 jaxtyping.install_import_hook(PACKAGES, "typechecker.checked")
 
 
