@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from pliant.deform import Deformation, Field, Padding, warp
+from pliant.deform import Deformation, Padding, warp
 from pliant.deform.family import Source
 from pliant.measurement.climbing import Climb
 from pliant.measurement.feeding import Feeding, hear
@@ -83,27 +83,28 @@ class Searching:
             here = found.pop(name)
             here.tell("random", torch.minimum(here.total / self._draws, here.values))  # equal distances round upwards
             here.tell("best_of", here.values)
-            self._move(layer, "best_of", self._deformation.made(here.parameters, self._size))
+            self._move(layer, "best_of", Moved.of(self._deformation.made(here.parameters, self._size)))
             if self._budget and self._spread.any() and not layer.undefined:
                 self._climb(name, clean, here)
             here.tell("worst", here.values)
             worst = self._deformation.made(here.parameters, self._size)
             if self._refuse_folds:
                 check_folds(worst, done, f"worst deformation for layer {name!r}")
-            self._move(layer, "worst", worst)
+            self._move(layer, "worst", Moved.of(worst))
             layer.parameters.append(here.parameters.cpu())
 
-    def _move(self, layer: Searched, kind: str, field: Field) -> None:
-        self.moved[kind].add(field)
-        layer.moved[kind].add(field)
+    def _move(self, layer: Searched, kind: str, moved: Moved) -> None:
+        self.moved[kind].join(moved)
+        layer.moved[kind].join(moved)
 
     def _draw(
         self, clean: Tensor, parameters: Tensor, found: Mapping[str, "_Found"], layers: Mapping[str, Searched]
     ) -> None:
         """Let all layers hear the images, and the deformations that the parameters make."""
         field = self._deformation.made(parameters, self._size)
+        moved = Moved.of(field)
         for layer in layers.values():
-            self._move(layer, "random", field)
+            self._move(layer, "random", moved)
         fed = self._feed(torch.cat((clean, warp(clean, field, self._padding))))
 
         def heard(name: str, activation: Tensor) -> None:

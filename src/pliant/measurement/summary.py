@@ -17,12 +17,25 @@ class Moved:
     def __init__(self) -> None:
         self._sums, self._largest, self._count = np.zeros(3), 0.0, 0
 
+    @classmethod
+    def of(cls, field: Field) -> "Moved":
+        """The fields of some images alone."""
+        moved = cls()
+        moved.add(field)
+        return moved
+
     def add(self, field: Field) -> None:
         """Take in the fields of some images."""
         shrunk = 0 if field.shrunk is None else int(field.shrunk.count_nonzero())
         self._sums += float(field.folds.sum()), float(field.rms.sum()), shrunk
         self._largest = max(self._largest, float(field.largest.max()))
         self._count += len(field)
+
+    def join(self, other: "Moved") -> None:
+        """Take in what another has taken in."""
+        self._sums += other._sums
+        self._largest = max(self._largest, other._largest)
+        self._count += other._count
 
     @property
     def folds(self) -> float:
