@@ -26,7 +26,7 @@ class PairBootstrap:
         of_image = np.ascontiguousarray(self.counts.T)
         # Pairs run along the first axis, so that putting them in order moves whole rows.
         self._pair_counts = of_image[first] * of_image[second]
-        self._totals = self._pair_counts.sum(axis=0, dtype=np.int64)
+        self._totals = (n * n - np.square(self.counts, dtype=np.int64).sum(axis=1)) // 2
 
     def sums(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " replicates"]:
         """The sum of `values` (one an image) over the images of each replicate."""
