@@ -16,6 +16,12 @@ def names(model, layers, size=32, channels=3):
     return [call.name for call in select(model, trace(model, torch.zeros(2, channels, size, size)), layers)]
 
 
+@pytest.fixture(scope="module")
+def residual():
+    """The resnet18 of timm and that of torchvision."""
+    return timm.create_model("resnet18"), torchvision.models.get_model("resnet18", weights=None)
+
+
 @pytest.mark.parametrize("downsampling", sorted(set(DOWNSAMPLING) - {"strided_blur"}))
 def test_the_studys_layers_are_its_blocks(downsampling):
     expected = [f"block{b}.{part}" for b in range(1, 5) for part in ("layer1", "layer2", "down")]
@@ -34,20 +40,19 @@ def test_last_maps_of_one_pixel_count():
     assert names(cifar_net("max_pool", width=0.1), "blocks", 16)[-1] == "block4.down"
 
 
-def test_stages_end_where_the_resolution_changes():
+def test_stages_end_where_the_resolution_changes(residual):
     stages = names(cifar_net("max_pool", width=0.1), "stages")
     assert stages == ["block1.layer2", "block2.layer2", "block3.layer2", "block4.layer2", "block4.down"]
-    model = torchvision.models.get_model("resnet18", weights=None)
-    assert names(model, "stages", 64) == ["relu", "layer1.1", "layer2.1", "layer3.1", "layer4.1"]
+    assert names(residual[1], "stages", 64) == ["relu", "layer1.1", "layer2.1", "layer3.1", "layer4.1"]
 
 
-def test_timms_own_stages():
-    assert names(timm.create_model("resnet18"), "stages", 64) == ["act1", "layer1", "layer2", "layer3", "layer4"]
+def test_timms_own_stages(residual):
+    assert names(residual[0], "stages", 64) == ["act1", "layer1", "layer2", "layer3", "layer4"]
 
 
-def test_residual_blocks():
+def test_residual_blocks(residual):
     """17 in-place ReLUs, none of which hides what came before it; blocks with a projection differ by that row alone."""
-    ours, theirs = timm.create_model("resnet18"), torchvision.models.get_model("resnet18", weights=None)
+    ours, theirs = residual
     for model, in_place, first, activation in ((ours, 17, "act1", "act1"), (theirs, 9, "relu", "relu")):
         assert sum(isinstance(module, nn.ReLU) and module.inplace for module in model.modules()) == in_place
         expected = [first, "maxpool"]
@@ -89,9 +94,9 @@ def test_branches_are_layers_of_their_own():
 
 
 def test_tokens():
-    model = timm.create_model("vit_tiny_patch16_224", depth=3)
-    assert names(model, "blocks", 224) == ["patch_embed", "blocks.0", "blocks.1", "blocks.2"]
-    assert names(model, "stages", 224) == ["blocks.0", "blocks.1", "blocks.2"]
+    model = timm.create_model("vit_tiny_patch16_224", depth=3, img_size=64)
+    assert names(model, "blocks", 64) == ["patch_embed", "blocks.0", "blocks.1", "blocks.2"]
+    assert names(model, "stages", 64) == ["blocks.0", "blocks.1", "blocks.2"]
 
 
 def test_without_convolutions_dense_layers_are_the_blocks():

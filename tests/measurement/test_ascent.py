@@ -69,8 +69,9 @@ def small_net(inplace=True):
     return model
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    ("name", "metric"), [*((name, "cosine") for name in FAMILIES), ("thin_plate", "euclidean"), ("whole", "euclidean")]
+)
 def test_worst_is_no_less_than_the_best_draw_and_that_no_less_than_the_mean(name, metric):
     layers = ["norm", "head"]
     found = worst_case(
@@ -153,7 +154,7 @@ def test_a_search_of_strength_0_returns_the_identity(name):
     settings = {**member.describe(), member.strength: 0.0}
     settings.pop("family")
     images = pictures(6)
-    found = worst_case(small_net(), images, type(member)(**settings), budget=3, layers="all", replicates=0)
+    found = worst_case(small_net(), images, type(member)(**settings), budget=3, layers="all", draws=2, replicates=0)
     for profile in (found.random, found.best_of, found.worst):
         assert not profile.estimate.any()
     assert torch.equal(found.deformed("head", images), images)
@@ -239,7 +240,7 @@ def turned():
 def test_no_angle_of_a_dense_grid_is_worse(metric, turned):
     rotation = Rotate(degrees=(-20, 20))
     found = worst_case(small_net(), pictures(8), rotation, budget=20, draws=16, metric=metric, replicates=0)
-    grid = np.linspace(-20, 20, 321).tolist()
+    grid = np.linspace(-20, 20, 161).tolist()
     expected = grid_search.largest(turned(0.0), turned, grid, getattr(reference, metric))
     np.testing.assert_allclose(found.worst.distances[0], expected, rtol=0.01)
 

@@ -1,6 +1,8 @@
 """What each layer of a chain adds to the local equivariance error of the output."""
 
 from collections import OrderedDict
+from functools import cache
+from itertools import cycle
 from typing import get_args
 
 import numpy as np
@@ -62,6 +64,7 @@ def dense():
     return seeded(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 2, 3), nn.Tanh()))
 
 
+@cache
 def matrices(family, n, size, padding, seed=0):
     field = family.sample(range(n), (12, 12), seed=seed).displacement.double().numpy()
     return torch.stack([torch.from_numpy(reference.matrix(resizing.resized(u, size), padding)) for u in field])
@@ -85,8 +88,13 @@ def written_out(model, cuts, images, family, padding, seed=0):
     return [vector.flatten(1) for vector in added]
 
 
-@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: getattr(f, "transformation", f.name))
+PADDINGS = ["zeros", "border", "reflection"]
+CASES = [*zip(FAMILIES, cycle(PADDINGS), strict=False), *((FAMILIES[-1], padding) for padding in PADDINGS[1:])]
+
+
+@pytest.mark.parametrize(
+    ("family", "padding"), CASES, ids=lambda x: getattr(x, "transformation", getattr(x, "name", x))
+)
 def test_the_vectors_are_those_of_the_chain_rule_and_add_up(family, padding):
     model, images = net().eval(), pictures(3)
     calls = select(model, trace(model, images), LAYERS)
@@ -118,8 +126,7 @@ def test_the_rows_are_squared_lengths_over_how_far_outputs_lie_apart():
     np.testing.assert_allclose(profile.estimate, own.mean(1) / apart, rtol=1e-4, atol=1e-12)
 
 
-@pytest.mark.parametrize("model", [net, dense])
-@pytest.mark.parametrize("transformation", TRANSFORMATIONS)
+@pytest.mark.parametrize(("model", "transformation"), [*zip(cycle([net, dense]), TRANSFORMATIONS, strict=False)])
 def test_end_to_end_is_what_the_metric_says_of_the_output(model, transformation):
     family, images = Lie(transformation), pictures(8)
     found = lie_derivative(model(), images, family, "all")
@@ -180,7 +187,7 @@ def test_each_map_costs_one_pass():
 def test_stages_of_a_residual_net_with_layers_that_overwrite():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = timm.create_model("resnet18")
+        model = timm.create_model("resnet18", channels=(8, 16, 32, 64))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)  # zeros, of the last one in each block: the block would do nothing
@@ -224,12 +231,12 @@ def test_the_model_comes_back_as_it_was(fails):
 
 
 def test_batches_of_any_size_are_the_same_measurement_and_seed_and_draw_decide():
-    model, images, family = net(), pictures(21), ThinPlate(reach=1.5)
+    model, images, family = net(), pictures(11), ThinPlate(reach=1.5)
 
     def found(batches=images, **settings):
         return lie_derivative(model, batches, family, LAYERS, block=8, replicates=50, **settings)
 
-    whole, parts = found(), found([images[:1], images[1:13], images[13:]])
+    whole, parts = found(), found([images[:1], images[1:7], images[7:]])
     for name in ("estimate", "low", "high", "distances", "medians"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
     for change in ({"seed": 1}, {"draw": 1}):
@@ -240,8 +247,7 @@ def test_batches_of_any_size_are_the_same_measurement_and_seed_and_draw_decide()
 
 def test_intervals_hold_the_estimate_and_narrow_with_the_number_of_images():
     few, many = (
-        lie_derivative(net(), pictures(n), ThinPlate(reach=1.5), LAYERS, replicates=300)["end to end"]
-        for n in (20, 320)
+        lie_derivative(net(), pictures(n), ThinPlate(reach=1.5), ["c"], replicates=300)["end to end"] for n in (20, 320)
     )
     for found in (few, many):
         assert found.low < found.estimate < found.high

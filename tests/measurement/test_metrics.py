@@ -1,5 +1,7 @@
 """All metrics through `measure`: one contract, and what each adds to the pass."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -32,27 +34,37 @@ def small_net():
     return model
 
 
+@pytest.fixture(scope="module")
+def of_each():
+    """What `measure_each` says of the small net, by metric, from one pass for all of them and for all tests."""
+
+    @cache
+    def measured(count, layers="all", batches=(), **settings):
+        images = list(pictures(count).split(batches)) if batches else pictures(count)
+        return measure_each(small_net(), images, PLATE, layers, OF_ALL_LAYERS, **settings)
+
+    return measured
+
+
 @pytest.mark.parametrize("metric", OF_ALL_LAYERS)
-def test_batches_of_any_size_are_the_same_measurement(metric):
-    model, images = small_net(), pictures(21)
-    whole = measure(model, images, PLATE, metric=metric, block=8, replicates=50)
-    parts = measure(model, [images[:1], images[1:13], images[13:]], PLATE, metric=metric, block=8, replicates=50)
+def test_batches_of_any_size_are_the_same_measurement(metric, of_each):
+    whole = of_each(21, block=8, replicates=50)[metric]
+    parts = of_each(21, batches=(1, 12, 8), block=8, replicates=50)[metric]
     for name in ("estimate", "low", "high", "distances", "medians"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
 
 
 @pytest.mark.parametrize("metric", OF_ALL_LAYERS)
-def test_seed_and_draw_decide(metric):
-    model, images = small_net(), pictures(8)
-    first = measure(model, images, PLATE, metric=metric, replicates=0)
+def test_seed_and_draw_decide(metric, of_each):
+    first = of_each(8, replicates=0)[metric]
     for change in ({"seed": 1}, {"draw": 1}):
-        other = measure(model, images, PLATE, metric=metric, replicates=0, **change)
+        other = of_each(8, replicates=0, **change)[metric]
         assert (first.distances[1:] != other.distances[1:]).all()
 
 
 @pytest.mark.parametrize("metric", OF_ALL_LAYERS)
-def test_intervals_hold_the_estimate_and_narrow_with_the_number_of_images(metric):
-    few, many = (measure(small_net(), pictures(n), PLATE, "3", metric, replicates=300) for n in (20, 320))
+def test_intervals_hold_the_estimate_and_narrow_with_the_number_of_images(metric, of_each):
+    few, many = (of_each(count, "3", replicates=300)[metric] for count in (20, 320))
     for profile in (few, many):
         found = profile["3"]
         assert found.low < found.estimate < found.high
@@ -60,22 +72,22 @@ def test_intervals_hold_the_estimate_and_narrow_with_the_number_of_images(metric
 
 
 @pytest.mark.parametrize("metric", OF_ALL_LAYERS)
-def test_the_estimate_is_what_the_raw_numbers_give(metric):
-    profile = measure(small_net(), pictures(16), PLATE, metric=metric, replicates=0)
+def test_the_estimate_is_what_the_raw_numbers_give(metric, of_each):
+    profile = of_each(16, replicates=50, level=0.8)[metric]
     own = {"mean": np.mean, "median": np.median}["median" if metric.endswith("_median") else "mean"]
     np.testing.assert_allclose(profile.estimate, own(profile.distances, axis=1) / profile.medians[:, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("metric", OF_ALL_LAYERS)
-def test_the_interval_is_what_the_replicates_give(metric):
-    profile = measure(small_net(), pictures(16), PLATE, metric=metric, replicates=50, level=0.8)
+def test_the_interval_is_what_the_replicates_give(metric, of_each):
+    profile = of_each(16, replicates=50, level=0.8)[metric]
     assert profile.replicates.shape == (len(profile.layers), 50)
     np.testing.assert_allclose(np.quantile(profile.replicates, (0.1, 0.9), axis=1), [profile.low, profile.high])
 
 
 @pytest.mark.parametrize("metric", OF_ALL_LAYERS)
-def test_a_profile_comes_back_from_its_files(metric, tmp_path):
-    profile = measure(small_net(), pictures(8), PLATE, metric=metric, replicates=50)
+def test_a_profile_comes_back_from_its_files(metric, of_each, tmp_path):
+    profile = of_each(16, replicates=50, level=0.8)[metric]
     again = Profile.load(profile.save(tmp_path))
     assert (again.metric, again.quantity, again.scale) == (metric, METRICS[metric].quantity, METRICS[metric].scale)
     np.testing.assert_array_equal(again.distances, profile.distances)
@@ -184,18 +196,18 @@ def test_noise_that_is_not_finite_inside_is_told():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_models_of_other_types(dtype):
-    exact = measure_each(small_net(), pictures(20), PLATE, "3", OF_ALL_LAYERS, replicates=0)
+def test_models_of_other_types(dtype, of_each):
+    exact = of_each(20, "3", replicates=300)
     other = measure_each(small_net().to(dtype), pictures(20), PLATE, "3", OF_ALL_LAYERS, replicates=0)
     for metric in OF_ALL_LAYERS:
         assert other[metric]["3"].estimate == pytest.approx(exact[metric]["3"].estimate, rel=0.1)
 
 
 @pytest.mark.parametrize("metric", ["equivariance", "correlation", "lie_derivative"])
-def test_few_images_at_a_time_are_the_same(metric, monkeypatch):
-    whole = measure(small_net(), pictures(9), PLATE, metric=metric, replicates=0)
+def test_few_images_at_a_time_are_the_same(metric, of_each, monkeypatch):
+    whole = of_each(8, replicates=0)[metric]
     monkeypatch.setattr("pliant.metrics.block._NUMBERS", {"cpu": 3000})
-    parts = measure(small_net(), pictures(9), PLATE, metric=metric, replicates=0)
+    parts = measure(small_net(), pictures(8), PLATE, metric=metric, replicates=0)
     np.testing.assert_allclose(parts.distances, whole.distances, rtol=1e-5, atol=1e-9)
 
 

@@ -1,5 +1,6 @@
 """The local equivariance error: its laws, the composition written out, and differences of whole networks."""
 
+from functools import cache
 from typing import get_args
 
 import numpy as np
@@ -109,11 +110,12 @@ def test_of_an_invariant_it_is_0():
 @every_padding
 @every_family
 def test_equals_the_composition_written_out(family, padding):
-    model, images, sizes = smooth(), pictures(4), {1: (12, 12), 3: (6, 6), 4: (4, 4), 5: None}
+    model, images, sizes = smooth(), pictures(3), {1: (12, 12), 3: (6, 6), 4: (4, 4), 5: None}
     layers = [str(upto - 1) for upto in sizes]
     found = measure(model, images, family, layers, "lie_derivative", 3, padding=padding, replicates=0)
-    field = family.sample(range(4), (12, 12), seed=3).displacement.double().numpy()
+    field = family.sample(range(3), (12, 12), seed=3).displacement.double().numpy()
 
+    @cache
     def matrices(size):
         return torch.stack([torch.from_numpy(reference.matrix(resizing.resized(u, size), padding)) for u in field])
 
