@@ -74,7 +74,7 @@ def coverage(images, trials, seed=0):
         x = numbers.standard_normal((images, 5))
         own = 0.1 * numbers.chisquare(3, images)
         pairs = np.sqrt(((x[first] - x[second]) ** 2).sum(-1))
-        resampling = PairBootstrap(images, 400, seed=trial)
+        resampling = PairBootstrap(images, 200, seed=trial)
         low, high = percentile(resampling.sums(own) / images / resampling.medians(pairs), 0.95)
         hits += low <= truth <= high
     return hits / trials

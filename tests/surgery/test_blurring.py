@@ -42,18 +42,21 @@ def resnetv2(norm=partial(GroupNormAct, num_groups=4)):  # noqa: B008 - of class
     return ResNetV2((1, 1), (32, 64), 5, stem_chs=16, norm_layer=norm)
 
 
+small_resnet = partial(resnet.ResNet, resnet.BasicBlock, [1, 2, 1, 1])
 MODELS = {
-    "resnet18": lambda: torchvision.models.resnet18(),
-    # Of the blocks of a resnet50, those that subsample and one that does not.
-    "bottlenecks": lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1]),
-    # Its convolutions alone: the dense layers behind them hold 120 million weights.
-    "vgg11_bn": lambda: vgg.make_layers(vgg.cfgs["A"], batch_norm=True),
-    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(),
-    "convnext_atto": lambda: timm.create_model("convnext_atto"),
+    # Of the blocks of a resnet18, and of a narrow resnet50, those that subsample and one that does not.
+    "resnet": small_resnet,
+    "bottlenecks": lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1], width_per_group=16),
+    # Its convolutions alone, an eighth as wide.
+    "vgg11_bn": lambda: vgg.make_layers(
+        [layer if layer == "M" else layer // 8 for layer in vgg.cfgs["A"]], batch_norm=True
+    ),
+    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(width_mult=0.35),
+    "convnext_atto": lambda: timm.create_model("convnext_atto", dims=(16, 32, 64, 128)),
     "resnetv2": resnetv2,
 }
 UNBLURRED = {
-    **{name: MODELS[name] for name in ("resnet18", "mobilenet_v2", "vgg11_bn")},
+    **{name: MODELS[name] for name in ("resnet", "mobilenet_v2", "vgg11_bn")},
     "resnetv2": lambda: resnetv2(BatchNormAct2d),
     "googlenet": lambda: torchvision.models.googlenet(init_weights=False, aux_logits=False),
     "into_a_pool": lambda: Into(nn.MaxPool2d(3, 2, 1)),
@@ -134,7 +137,7 @@ def test_before_one_layer_blurs_run_in_the_order_of_what_they_follow():
 
 
 def test_of_a_residual_block_the_blur_stands_behind_the_activation_and_before_the_shortcut():
-    model = torchvision.models.resnet18().eval()
+    model = small_resnet().eval()
     block = antialias(model).model.get_submodule("layer2.0")
     images = images_of(12, channels=64)
     blur = BlurPool(1)
@@ -147,7 +150,7 @@ def test_of_a_residual_block_the_blur_stands_behind_the_activation_and_before_th
 
 
 def test_of_a_bottleneck_and_of_a_sequence_too():
-    original = torchvision.models.resnet50().eval().get_submodule("layer2.0")
+    original = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1]).eval().get_submodule("layer2.0")
     found = antialias(torch.nn.Sequential(original)).model
     images, blur = images_of(12, channels=256), BlurPool(1)
     main = F.relu(original.bn1(original.conv1(images)))
@@ -461,7 +464,7 @@ def test_a_convolution_used_twice_is_blurred_each_time():
 
 @pytest.mark.usefixtures("unchecked")  # what is traced is no tensor yet
 def test_it_can_be_trained_copied_and_operated_on_again():
-    surgery = antialias(torchvision.models.resnet18())
+    surgery = antialias(small_resnet())
     assert isinstance(surgery, Surgery)
     again = antialias(antialias(Into(BlurPool(8))).model)
     assert (again.replaced, again.left) == ((), ())  # also where a blur carries another

@@ -1,4 +1,5 @@
 import copy
+from functools import partial
 
 import pytest
 import timm
@@ -17,21 +18,22 @@ from pliant.plan import DOWNSAMPLING
 from pliant.surgery import adaptive_sampling
 
 SHIFTS = ((1, 0), (0, 1), (3, 7), (-5, 2))
+# Of the blocks of a resnet18, and of a narrow resnet50, those that subsample and one that does not.
+small_resnet = partial(resnet.ResNet, resnet.BasicBlock, [1, 2, 1, 1])
 MODELS = {
-    "resnet18": lambda: torchvision.models.resnet18(),
-    # Of the blocks of a resnet50, those that subsample and one that does not.
-    "bottlenecks": lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1]),
-    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(),
+    "resnet": small_resnet,
+    "bottlenecks": lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1], width_per_group=16),
+    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(width_mult=0.35),
     "googlenet": lambda: torchvision.models.googlenet(init_weights=False, aux_logits=False),
-    "convnext_atto": lambda: timm.create_model("convnext_atto"),
+    "convnext_atto": lambda: timm.create_model("convnext_atto", dims=(16, 32, 64, 128)),
 }
 
 
 def change(model, images):
     """The largest change of the output under circular shifts of the input, over the spread of the outputs."""
-    still = outputs(model, images)
-    moved = [(outputs(model, images.roll(shift, (2, 3))) - still).abs().max() for shift in SHIFTS]
-    return float(max(moved) / still.std())
+    shifted = [images.roll(shift, (2, 3)) for shift in SHIFTS]
+    still, *moved = outputs(model, torch.cat([images, *shifted])).split(len(images))
+    return float(max((one - still).abs().max() for one in moved) / still.std())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -88,9 +90,13 @@ def test_maps_that_leave_the_model_side_by_side_do_not_meet():
     assert adaptive_sampling(timm.create_model("resnet18", features_only=True)).left == ()
 
 
-def test_the_shortcut_takes_the_grid_that_the_residual_branch_has_chosen():
-    surgery = adaptive_sampling(torchvision.models.resnet18())
-    said = {entry.layer: entry.now for entry in surgery.replaced}
+@pytest.fixture(scope="module")
+def of_resnet():
+    return adaptive_sampling(small_resnet().eval())
+
+
+def test_the_shortcut_takes_the_grid_that_the_residual_branch_has_chosen(of_resnet):
+    said = {entry.layer: entry.now for entry in of_resnet.replaced}
     assert said["layer2.0.conv1"] == "stride 1, and APS(stride 2) before layer2.0.conv2"
     shared = "stride 1, and APS(stride 2) with the choice of layer2.0.conv1 before layer2.0.downsample.0"
     assert said["layer2.0.downsample.0"] == shared
@@ -193,10 +199,9 @@ def test_maps_smaller_than_the_margins_are_wrapped_more_than_once():
     torch.testing.assert_close(found, torch.nn.functional.conv2d(tiled, model[0].weight)[..., 1:3, 1:3])
 
 
-def test_odd_sizes_are_refused_in_the_forward_pass():
-    model = adaptive_sampling(torchvision.models.resnet18()).model
+def test_odd_sizes_are_refused_in_the_forward_pass(of_resnet):
     with pytest.raises(InputError) as error:
-        model.eval()(images_of(33))
+        of_resnet.model(images_of(33))
     assert str(error.value) == (
         "sampling with stride 2 that follows the image needs a height and width that 2 divides, got 33x33: resize or "
         "pad the images"
@@ -204,7 +209,7 @@ def test_odd_sizes_are_refused_in_the_forward_pass():
 
 
 def test_a_part_that_follows_another_cannot_run_alone():
-    block = adaptive_sampling(torchvision.models.resnet18()).model.get_submodule("layer2.0.downsample")
+    block = adaptive_sampling(small_resnet()).model.get_submodule("layer2.0.downsample")
     with pytest.raises(InputError) as error:
         block(images_of(8, channels=64))
     assert str(error.value) == "no grid has been chosen for these 2 images: run the whole model"
@@ -212,6 +217,6 @@ def test_a_part_that_follows_another_cannot_run_alone():
 
 def test_a_model_without_downsampling_says_so_and_is_trained_with_it():
     assert str(adaptive_sampling(torch.nn.Sequential(torch.nn.Linear(3, 3)))) == ("The model has nothing to replace.")
-    model = adaptive_sampling(torchvision.models.resnet18()).model.train()
+    model = adaptive_sampling(small_resnet()).model.train()
     model(images_of(32)).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
