@@ -5,14 +5,7 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
-import torch
 import typechecker
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)  # two workers share the cores: threads of both would wait for each other
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # kernels for GPUs run in Triton's interpreter
 
 # What works on records alone calls small functions very often: checking them, too, takes half of the tests' time.
 # `PLIANT_CHECKED=pliant` checks everything.
@@ -21,6 +14,19 @@ CHECKED += ["surgery", "training", "transforms", "zoo"]
 PACKAGES = os.environ.get("PLIANT_CHECKED", " ".join(f"pliant.{name}" for name in CHECKED)).split()
 jaxtyping.jaxtyped = typechecker.jaxtyped
 jaxtyping.install_import_hook(PACKAGES, "typechecker.checked")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test is loaded; not where tests are but handed out to workers, which would wait for torch."""
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    if config.getoption("numprocesses", None) and not worker:
+        return
+    import torch
+
+    if worker:
+        torch.set_num_threads(1)  # two workers share the cores: threads of both would wait for each other
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = "1"  # kernels for GPUs run in Triton's interpreter
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=jaxtyping.TypeCheckError))
 
 _scope = jaxtyping.jaxtyped  # conftest.py puts the one below in its place
 _nested: dict[tuple[str, str, CodeType], Callable[..., Any]] = {}
@@ -30,17 +30,16 @@ def _checked_once(given: Any, typechecker: Callable[[Any], Any]) -> Any:
         if dataclasses.is_dataclass(given) and "__init__" in vars(given):
             given.__init__ = _checked_once(given.__init__, typechecker)
         return given
-    checking = _checking(given, typechecker)
-    arrays = any(map(_of_arrays, given.__annotations__.values()))
+    checking = None
 
     @functools.wraps(given)
     def once(*args: Any, **kwargs: Any) -> Any:
+        nonlocal checking
         if jaxtyping.config.jaxtyping_disable:
             return given(*args, **kwargs)
-        if not arrays:
-            return checking(*args, **kwargs)
-        with _scope("context"):
-            return checking(*args, **kwargs)
+        if checking is None:  # most functions of a package are never called where it is imported
+            checking = _checking(given, typechecker)
+        return checking(*args, **kwargs)
 
     return once
 
@@ -48,11 +47,22 @@ def _checked_once(given: Any, typechecker: Callable[[Any], Any]) -> Any:
 def _checking(given: Any, typechecker: Callable[[Any], Any]) -> Callable[..., Any]:
     """The function with checks of its arguments, then of its result."""
     if "<locals>" not in given.__qualname__:
-        return typechecker(_through(given, lambda kwargs: given))
+        return _scoped(_through(given, lambda kwargs: given), typechecker)
     key = given.__module__, given.__qualname__, given.__code__
     if key not in _nested:
-        _nested[key] = typechecker(_through(given, lambda kwargs: kwargs.pop("_given")))
+        _nested[key] = _scoped(_through(given, lambda kwargs: kwargs.pop("_given")), typechecker)
     return functools.partial(_nested[key], _given=given)
+
+
+def _scoped(through: Any, typechecker: Callable[[Any], Any]) -> Callable[..., Any]:
+    """With checks, and with names of axes of its own if it has arrays."""
+    checking = typechecker(through)
+
+    def scoped(*args: Any, **kwargs: Any) -> Any:
+        with _scope("context"):
+            return checking(*args, **kwargs)
+
+    return scoped if any(map(_of_arrays, through.__annotations__.values())) else checking
 
 
 def _through(given: Any, choose: Callable[[dict[str, Any]], Callable[..., Any]]) -> Callable[..., Any]:
