@@ -253,8 +253,20 @@ def test_a_place_where_no_file_can_stand_is_refused_also_to_root():
 
 
 def test_a_folder_is_one_process_alone(tmp_path):
-    code = f"from pliant import records\nwith records.alone({str(tmp_path)!r}): pass"
+    code = f"""
+from pliant import InputError, records
+for _ in range(2):
+    try:
+        with records.alone({str(tmp_path)!r}):
+            print("alone")
+    except InputError as error:
+        print(error, flush=True)
+        input()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with records.alone(tmp_path):
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert f"another process is at work in {tmp_path}: wait for it, or stop it" in other.stderr
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+        other = subprocess.Popen([sys.executable, "-c", code], **pipes)
+        assert other.stdout is not None
+        assert f"another process is at work in {tmp_path}: wait for it, or stop it" in other.stdout.readline()
+    assert other.communicate("now\n")[0] == "alone\n"
+    assert other.returncode == 0

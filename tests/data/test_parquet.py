@@ -231,11 +231,14 @@ def test_mnist_as_it_is(real_data):
     )
 
 
-def test_cifar_as_it_is(real_data, tmp_path):
-    (tmp_path / "test.parquet").symlink_to(real_data / "cifar10" / "test-00000-of-00001.parquet")
+def test_cifar_but_for_its_length_as_it_is(real_data, tmp_path):
+    table = pq.read_table(real_data / "cifar10" / "test-00000-of-00001.parquet")
+    assert len(table) == 10_000
+    pq.write_table(table[:2000], tmp_path / "test.parquet", row_group_size=300)
     data = load(str(tmp_path))
-    assert data.train_images.shape == (8000, 3, 32, 32)
+    assert data.train_images.shape == (1600, 3, 32, 32)
     assert data.classes[:3] == ("airplane", "automobile", "bird")
-    assert torch.cat((data.train_labels, data.test_labels)).bincount().tolist() == [1000] * 10
+    labels = torch.cat((data.train_labels, data.test_labels))
+    assert labels.bincount().tolist() == np.bincount(table["label"][:2000]).tolist()
     mean = data.train_images.float().mean((0, 2, 3)) / 255
     torch.testing.assert_close(mean, torch.tensor([0.494, 0.485, 0.450]), atol=0.01, rtol=0)

@@ -155,12 +155,12 @@ def test_sizes_of_every_kind(name, size):
 
 
 @every
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_field_times_0_is_the_identity_to_the_bit(name, padding, dtype):
-    images = pictures(4, dtype=dtype)
+def test_a_field_times_0_is_the_identity_to_the_bit(name):
     still = MEMBERS[name].sample(range(4), SIZE).scaled(0)
-    assert torch.equal(warp(images, still, padding), images)
+    for dtype in DTYPES:
+        images = pictures(4, dtype=dtype)
+        for padding in PADDINGS:
+            assert torch.equal(warp(images, still, padding), images), (dtype, padding)
 
 
 @pytest.mark.parametrize("name", STRONG)
@@ -189,14 +189,14 @@ def test_a_strength_is_a_length_in_pixels_or_in_shares_of_the_width(name):
 
 
 @every
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_the_type_goes_through_and_its_rounding_is_all_that_differs(name, dtype):
-    images = pictures(4, dtype=dtype)
+def test_the_type_goes_through_and_its_rounding_is_all_that_differs(name):
     field = MEMBERS[name].sample(range(4), SIZE)
-    warped = warp(images, field, "border")
-    assert warped.dtype == dtype
-    step = {torch.uint8: 0.5 + 1e-3, torch.bfloat16: 2**-8, torch.float16: 2**-11}.get(dtype, 2e-5)
-    assert (warped.double() - warp(images.double(), field, "border")).abs().max() <= step
+    for dtype in DTYPES:
+        images = pictures(4, dtype=dtype)
+        warped = warp(images, field, "border")
+        assert warped.dtype == dtype
+        step = {torch.uint8: 0.5 + 1e-3, torch.bfloat16: 2**-8, torch.float16: 2**-11}.get(dtype, 2e-5)
+        assert (warped.double() - warp(images.double(), field, "border")).abs().max() <= step, dtype
 
 
 @pytest.mark.parametrize("name", SMOOTH)

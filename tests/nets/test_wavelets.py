@@ -66,7 +66,7 @@ def test_it_grows_with_the_image():
 
 @pytest.mark.usefixtures("kymatio")
 def test_it_is_measured_as_any_net_and_is_more_stable_than_the_image():
-    net, images = scattering(), pictures(24)
+    net, images = scattering(), pictures(16)
     assert not list(net.parameters())
     small = ThinPlate(grid=3, reach=1.0)
     profile = measure(net, images.contiguous(memory_format=torch.channels_last), small, "output", "euclidean")
