@@ -8,49 +8,53 @@ import pytest
 import pliant
 from pliant import deform
 
-
-def modules_after(*statements):
-    """The modules that one process has loaded after each of the statements."""
-    code = "\n".join(f"{statement}\nimport sys\nprint(*sys.modules)" for statement in statements)
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return [set(line.split()) for line in done.stdout.splitlines()]
+WITHOUT_TORCH = (
+    "import pliant",
+    "pliant.Profile; pliant.Interval; pliant.InputError",
+    "import pliant.plan, pliant.records, pliant.stats, pliant.profile, pliant.outcomes, pliant.report",
+    "import pliant.paper.figures",
+    "import pliant.cli, contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()): pliant.cli.run(['--help'])",
+)
+DATA_AND_MODELS = "import pliant.data, pliant.zoo"
+ALL_THAT_RUNS = "pliant.measure; pliant.Watch; pliant.nets; pliant.surgery; import pliant.run"
 
 
 @pytest.fixture(scope="module")
-def with_torch():
-    """What is loaded with data and models, and then with all that measures and runs."""
-    return modules_after(
-        "import pliant.data, pliant.zoo",
-        "import pliant; pliant.measure; pliant.Watch; pliant.nets; pliant.surgery; import pliant.run",
-    )
+def loaded():
+    """Statement -> the modules that one process has loaded after it and those before it."""
+    statements = (*WITHOUT_TORCH, DATA_AND_MODELS, ALL_THAT_RUNS)
+    code = "\n".join(f"{statement}\nimport sys\nprint(*sys.modules)" for statement in statements)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return dict(zip(statements, (set(line.split()) for line in done.stdout.splitlines()), strict=True))
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "import pliant",
-        "import pliant.plan, pliant.records, pliant.stats, pliant.profile, pliant.outcomes, pliant.report",
-        "import pliant; pliant.Profile; pliant.Interval; pliant.InputError",
-        "import pliant.cli, contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()): pliant.cli.run(['--help'])",
-    ],
-)
-def test_no_torch_is_loaded(statement):
-    (loaded,) = modules_after(statement)
-    assert "pliant" in loaded
-    assert not loaded & {"torch", "torchvision", "timm"}
+@pytest.mark.parametrize("statement", WITHOUT_TORCH)
+def test_no_torch_is_loaded(loaded, statement):
+    assert "pliant" in loaded[statement]
+    assert not loaded[statement] & {"torch", "torchvision", "timm"}
 
 
-def test_the_check_for_torch_can_fail(with_torch):
-    assert "torch" in with_torch[-1]
+def test_the_check_for_torch_can_fail(loaded):
+    assert "torch" in loaded[ALL_THAT_RUNS]
 
 
-def test_data_and_models_load_no_other_package_before_they_are_asked_for(with_torch):
-    assert {"pliant.data", "pliant.zoo"} <= with_torch[0]
-    assert not with_torch[0] & {"sklearn", "timm", "torchvision"}
+def test_drawing_loads_no_global_plotting_state(loaded):
+    assert "matplotlib.figure" in loaded["import pliant.paper.figures"]
+    assert "matplotlib.pyplot" not in loaded["import pliant.paper.figures"]
 
 
-def test_no_optional_package_is_loaded(with_torch):
-    assert not with_torch[-1] & {"lightning", "kymatio", "ray"}
+def test_data_and_models_load_no_other_package_before_they_are_asked_for(loaded):
+    assert {"pliant.data", "pliant.zoo"} <= loaded[DATA_AND_MODELS]
+    assert not loaded[DATA_AND_MODELS] & {"sklearn", "timm", "torchvision"}
+
+
+def test_no_optional_package_is_loaded(loaded):
+    assert not loaded[ALL_THAT_RUNS] & {"lightning", "kymatio", "ray"}
+
+
+def test_measuring_and_surgery_wait_for_no_models(loaded):
+    assert {"pliant.measurement", "pliant.surgery"} <= loaded[ALL_THAT_RUNS]
+    assert not loaded[ALL_THAT_RUNS] & {"timm", "torchvision"}
 
 
 @pytest.mark.parametrize("name", pliant.__all__)

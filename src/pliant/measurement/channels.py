@@ -85,7 +85,7 @@ def channel_pooling(
     Raises `InputError` as `measure` does, for a metric that is larger where a layer is more stable ("correlation",
     "consistency"), and for a model without a convolution that has channels to permute.
     """
-    from pliant.surgery import permuted_channels  # loads torchvision, which nothing else here needs
+    from pliant.surgery import permuted_channels  # which nothing else here needs
 
     require(
         not metric_named(metric).more_is_better,

@@ -1,5 +1,6 @@
 """How a model is wired: what follows a convolution."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torchvision.ops import FrozenBatchNorm2d
 
 from pliant.nets import LPS, MaxBlurPool, PoolSkip, StridedBlur
 from pliant.surgery.placing import Place, attached
 
-NORMS = (_NormBase, FrozenBatchNorm2d, nn.GroupNorm, nn.LayerNorm)
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 _WHOLE = (LPS, MaxBlurPool, PoolSkip, StridedBlur)
 _PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 _ACTIVATIONS = {F.relu, torch.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.hardswish, torch.tanh}
@@ -108,7 +108,15 @@ def kind_of(module: nn.Module) -> str:
         return "activation"
     if isinstance(module, nn.LayerNorm) and len(module.normalized_shape) > 1:
         return ""  # it holds a weight for every position
-    return "passing" if isinstance(module, (*NORMS, *_PASSING)) else ""
+    return "passing" if normalises(module) or isinstance(module, _PASSING) else ""
+
+
+def normalises(module: nn.Module) -> bool:
+    """Whether it is a normalisation. torchvision's frozen batch norm is one: whoever has it has loaded torchvision,
+    which for all others would take longer than torch itself.
+    """
+    vision = sys.modules.get("torchvision.ops.misc")
+    return isinstance(module, _NORMS if vision is None else (*_NORMS, vision.FrozenBatchNorm2d))
 
 
 class _Tracer(fx.Tracer):
@@ -118,5 +126,5 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         own = m._modules.keys() - attached(m)
-        inner = bool(own) and not isinstance(m, (*NORMS, *_WHOLE))
+        inner = bool(own) and not (normalises(m) or isinstance(m, _WHOLE))
         return not inner or super().is_leaf_module(m, module_qualified_name)

@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from pliant.nets import AveragePool, BlurPool, MaxPool, Subsample
 from pliant.surgery.outcome import Left
-from pliant.surgery.structure import NORMS, Wiring, kind_of
+from pliant.surgery.structure import Wiring, kind_of, normalises
 
 Pool = nn.MaxPool2d | nn.AvgPool2d | MaxPool | AveragePool | Subsample
 """Layers without weights that lower the resolution, and whose place another can take."""
@@ -162,8 +162,12 @@ def pair(value: Any) -> tuple[int, int]:
 
 def _is_foreign(module: nn.Module) -> bool:
     """Whether it is a layer that neither torch nor pliant has made, and that nothing else is said of."""
-    known = isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, *_OTHERS, *NORMS)) or kind_of(module)
-    return not known and not any(module.children()) and not type(module).__module__.startswith(("torch.", "pliant."))
+    known = isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, *_OTHERS)) or normalises(module)
+    return (
+        not (known or kind_of(module))
+        and not any(module.children())
+        and not type(module).__module__.startswith(("torch.", "pliant."))
+    )
 
 
 def _steps(module: nn.Module) -> tuple[int, ...]:
