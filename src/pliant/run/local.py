@@ -60,19 +60,22 @@ class Local:
                             worker.line.send((worker.cell, folder / worker.cell.name))
                         yield Event(worker.cell, "starting")
                 ready = set(wait([worker.line for worker in workers if worker.cell is not None]))
-                for i, worker in enumerate(workers):
-                    if worker.line not in ready or worker.cell is None:
-                        continue
+                for worker in [worker for worker in workers if worker.line in ready]:
                     cell = worker.cell
+                    assert cell is not None
                     try:
                         said, value = worker.line.recv()
                     except (EOFError, ConnectionError):
                         worker.process.join()
                         why = f"its process ended with status {worker.process.exitcode}"
                         worker.line.close()
-                        workers[i] = self._start(threads)
-                        if worker.attempt < _ATTEMPTS:
+                        workers.remove(worker)
+                        again = worker.attempt < _ATTEMPTS
+                        if again:
                             waiting.insert(0, (cell, worker.attempt + 1))
+                        if waiting:
+                            workers.append(self._start(threads))
+                        if again:
                             yield Event(cell, f"{why}; tried again")
                         else:
                             write_failure(folder / cell.name, cell, why)
