@@ -63,8 +63,9 @@ class Average:
     unfitted: int = 0
 
 
-def over_seeds(rows: pd.DataFrame, along: str = "layer_index", over: str = "run") -> pd.DataFrame:
-    """Mean and standard deviation (of a sample, n - 1) over the runs, and their number: one row a layer or step.
+def over_seeds(rows: pd.DataFrame, along: str | list[str] = "layer_index", over: str = "run") -> pd.DataFrame:
+    """Mean and standard deviation (of a sample, n - 1) over the runs, and their number: one row a layer, or whatever
+    else the columns `along` tell apart.
 
     A value that is undefined in one run is undefined in the mean. Raises `ValueError` where a run has two values.
     """

@@ -68,16 +68,14 @@ def _fill(
     lines: Sequence[Line],
     quantity: str,
 ) -> list[int]:
-    tables = [rows_of(results, quantity, line.chosen) for line in lines]
+    courses = [(line, *_courses(rows)) for line in lines if not (rows := rows_of(results, quantity, line.chosen)).empty]
     high = 1 if quantity == SENSITIVITY else 0
     seeds = []
     shared = axes[0][0]
     for of_row, names in zip(axes, layers, strict=True):
         for ax, (index, name) in zip(of_row, names, strict=True):
-            for line, rows in zip(lines, tables, strict=True):
-                if not rows.empty:
-                    seeds.append(_draw_line(ax, line, _where(rows, "layer_index", index)))
-            _step_axis(ax, max(int(rows["step"].to_numpy().max()) for rows in tables if not rows.empty))
+            for line, measured, untouched in courses:
+                seeds.append(_draw_line(ax, line, _of_layer(measured, index), _of_layer(untouched, index)))
             if name.endswith(".down"):
                 ax.set_facecolor(FAINT)
             ax.annotate(
@@ -89,32 +87,38 @@ def _fill(
                 ax.sharey(shared)
             ax.tick_params(labelleft=ax is of_row[0])
         of_row[0].set_ylabel("sensitivity" if quantity == SENSITIVITY else "TV / L1 norm")
+    _step_axis(shared, max(int(measured.index.get_level_values("step").max()) for _, measured, _ in courses))
     shared.autoscale(axis="y")
     if quantity == SENSITIVITY:
         shared.set_ylim(bottom=0)
     return seeds
 
 
-def _draw_line(ax: Axes, line: Line, rows: pd.DataFrame) -> int:
-    untouched = _where(rows, "batch_norm", "untouched")
-    averaged = over_seeds(rows.loc[rows["batch_norm"].isin(("calibrated", "none"))], along="step")
-    draw_mean(ax, averaged, line.look, line.series)
+def _courses(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Means over seeds by layer and step: of what batch norm does not change or is calibrated for, and untouched."""
+    measured = rows.loc[rows["batch_norm"].isin(("calibrated", "none"))]
+    untouched = rows.loc[rows["batch_norm"] == "untouched"]
+    return over_seeds(measured, ["layer_index", "step"]), over_seeds(untouched, ["layer_index", "step"])
+
+
+def _of_layer(averaged: pd.DataFrame, index: int) -> pd.DataFrame:
+    """The rows of one layer, by step."""
+    return averaged.loc[averaged.index.get_level_values(0) == index].droplevel(0)
+
+
+def _draw_line(ax: Axes, line: Line, measured: pd.DataFrame, untouched: pd.DataFrame) -> int:
+    draw_mean(ax, measured, line.look, line.series)
     if not untouched.empty:
-        initial = over_seeds(untouched, along="step")
         ax.plot(
-            initial.index.to_numpy(float) - _BESIDE, initial["mean"].to_numpy(), label=f"_untouched {line.series}",
+            untouched.index.to_numpy(float) - _BESIDE, untouched["mean"].to_numpy(), label=f"_untouched {line.series}",
             color=line.look.colour, marker=line.look.mark, markerfacecolor="white", markersize=3.0,
             markeredgewidth=0.8, linestyle="none", zorder=4, clip_on=False,
         )  # fmt: skip
-    return int(averaged["seeds"].iloc[0])
-
-
-def _where(rows: pd.DataFrame, column: str, value: object) -> pd.DataFrame:
-    return rows.loc[rows[column] == value].copy()
+    return int(measured["seeds"].iloc[0])
 
 
 def _step_axis(ax: Axes, last: int) -> None:
-    """Logarithmic from step 1 on, with step 0 at the left."""
+    """Logarithmic from step 1 on, with step 0 at the left; of all axes that share it."""
     ax.set_xscale("symlog", linthresh=1, linscale=0.5)
     ticks = [0, *(10**power for power in range(len(str(max(last, 1)))))]
     ax.xaxis.set_major_locator(FixedLocator(ticks))
