@@ -1,6 +1,7 @@
 """The page of a study, of made-up nets: verdicts first, all of it from the records."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pliant.paper.claims import judge
 from pliant.paper.figures.averages import averages, remarks
 from pliant.paper.figures.panels import PANELS
 from pliant.paper.look import NETS
+from pliant.paper.plans import MEMORISING, REFERENCE
 from pliant.paper.results import Results
 from pliant.report import verdicts
 from pliant.report.panel_chart import chart
@@ -37,8 +39,19 @@ def learned(cell):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("study")
-    return fake_study.write(place, sensitivity, variation, fake_study.plan(2), learned)
+    place, whole = tmp_path_factory.mktemp("study"), fake_study.plan(2)
+    kept = tuple(cell for cell in whole.cells if cell.choice in (REFERENCE, MEMORISING))  # the others are drawn nowhere
+    return fake_study.write(place, sensitivity, variation, replace(whole, cells=kept), learned)
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return Results.read(folder)
+
+
+@pytest.fixture(scope="module")
+def findings(results):
+    return judge(results)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +64,7 @@ def page(folder):
     return (folder / "report.html").read_text()
 
 
-def test_verdicts_come_first_and_are_those_of_the_claims(folder, page):
-    findings = judge(Results.read(folder))
+def test_verdicts_come_first_and_are_those_of_the_claims(findings, page):
     assert page.index('id="verdicts"') < page.index('id="figures"') < page.index('id="claims"')
     table = page[page.index('class="verdicts"') : page.index('id="figures"')]
     shown = re.findall(r'<a href="#(\w+)">.*?<span class="chip [\w-]+">([\w ]+)</span>', table)
@@ -77,8 +89,8 @@ def test_what_was_not_run_is_said(page):
     assert "not run: 2b needs nets trained on ImageNet" in page
 
 
-def test_claims_and_figures_lie_beside_it(folder, page):
-    assert len(records.read_json(folder / "claims.json")["claims"]) == len(judge(Results.read(folder)))
+def test_claims_and_figures_lie_beside_it(folder, findings, page):
+    assert len(records.read_json(folder / "claims.json")["claims"]) == len(findings)
     assert {"figure-2c.svg", "figure-2c.pdf", "figure-course.svg"} <= {
         path.name for path in (folder / "figures").iterdir()
     }
@@ -87,7 +99,7 @@ def test_claims_and_figures_lie_beside_it(folder, page):
 def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "draw", lambda results, folder, names: [])
     monkeypatch.setattr(verdicts, "DRAWN", ())
-    whole = fake_study.plan(seeds=2, figures=("2c", "2d"))
+    whole = fake_study.plan(seeds=2, figures=("2c",))
     folder = fake_study.write(tmp_path, sensitivity, variation, of=whole)
     (folder / whole.cells[0].name / "record.json").unlink()
     text = report.study(folder).read_text()
@@ -95,8 +107,7 @@ def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path, monkeypat
     assert "not run in this plan" in text
 
 
-def test_the_spread_over_images_stands_beside_that_over_seeds(folder, page):
-    results = Results.read(folder)
+def test_the_spread_over_images_stands_beside_that_over_seeds(results, page):
     rows = spreads(results)
     assert [(row.net, row.moment) for row in rows] == [
         (look.title, moment) for look in NETS.values() for moment in ("before training", "after training")
@@ -113,14 +124,13 @@ def test_the_spread_over_images_stands_beside_that_over_seeds(folder, page):
     assert 'id="spreads"' in page
 
 
-def test_the_charts_show_what_the_figures_show(folder, page):
-    results = Results.read(folder)
+def test_the_charts_show_what_the_figures_show(results, page):
     (panel,) = PANELS["4c"]
-    shown = chart(results, panel).to_dict()
+    drawn = averages(results, panel)
+    shown = chart(results, panel, drawn).to_dict()
     rows = shown["data"]["values"]
     assert {row["line"] for row in rows} == {*(look.title for look in NETS.values()), "before training"}
     assert {row["line"]: row["unfitted"] for row in rows if row["unfitted"]} == {"strided convolution": 1}
-    drawn = averages(results, panel)
     for line in drawn:
         points = [row["mean"] for row in rows if row["line"] == line.look.title]
         assert points == line.table["mean"].tolist()

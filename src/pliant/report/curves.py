@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pliant.report import palette
 from pliant.report.nets import Comparison, Net
 from pliant.report.profile_curve import by_profile
-from pliant.report.sheet import Look, Sheet, by_layer
+from pliant.report.sheet import Look, Sheet, by_layer, told
 
 if TYPE_CHECKING:
     import altair as alt
@@ -28,14 +28,14 @@ def sensitivity(run: Comparison, moment: tuple[str, str], look: Look) -> "alt.La
     y = alt.Y("estimate:Q", title="sensitivity", scale=alt.Scale(domain=[0, top(run)], nice=False))
     stripes = [{"index": i - 0.5, "right": i + 0.5} for i, name in enumerate(layers) if _downsamples(name)]
     downsampling = alt.Chart(alt.Data(values=stripes)).mark_rect(color=palette.FAINT, opacity=0.6)
-    band = base.mark_area(opacity=0.16).encode(x=x, y=alt.Y("low:Q", title="sensitivity"), y2="high:Q")
+    band = base.mark_area(opacity=0.16).encode(x=x, y=alt.Y("low:Q", title="sensitivity"), y2=alt.Y2("high:Q"))
     undefined = (
         base.transform_filter("isValid(datum.undefined)")
         .mark_text(text="✕", fontSize=11, fontWeight=700)
-        .encode(x=x, y=alt.value(6), tooltip=["layer:N", "net:N", "undefined:N"])
+        .encode(x=x, y=alt.YValue(6), tooltip=told("layer", "net", "undefined"))
     )
-    lines = sheet.lines(base, x, y, ["layer:N", "net:N", "sensitivity:N", "interval:N", "images:N"])
-    return sheet.together([downsampling.encode(x=x, x2="right:Q"), band, *lines, undefined], rows)
+    lines = sheet.lines(base, x, y, told("layer", "net", "sensitivity", "interval", "images"))
+    return sheet.together([downsampling.encode(x=x, x2=alt.X2("right:Q")), band, *lines, undefined], rows)
 
 
 def smoothness(run: Comparison, look: Look) -> "alt.LayerChart":
@@ -48,9 +48,12 @@ def smoothness(run: Comparison, look: Look) -> "alt.LayerChart":
     x = by_layer([_short(i + 1, name) for i, name in enumerate(names)], "3x3 layer")
     y = alt.Y("value:Q", title="normalised total variation", scale=alt.Scale(zero=False, padding=8))
     start = base.mark_line(strokeDash=[4, 3], strokeWidth=1.5, opacity=0.7)
-    lines = sheet.lines(base, x, y, ["layer:N", "net:N", "after training:N", "before training:N", "filters:N"])
+    lines = sheet.lines(base, x, y, told("layer", "net", "after training", "before training", "filters"))
     start = start.encode(
-        x=x, y=alt.Y("initial:Q", title="normalised total variation"), color=alt.value(palette.MUTED), detail="net:N"
+        x=x,
+        y=alt.Y("initial:Q", title="normalised total variation"),
+        color=alt.ColorValue(palette.MUTED),
+        detail=alt.Detail("net:N"),
     )
     return sheet.together([start, *lines], [row for net in run.nets for row in _variations(net)])
 
@@ -62,7 +65,7 @@ def training(run: Comparison, look: Look) -> "alt.LayerChart":
     sheet = Sheet(run.nets, look)
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=_epochs(run), format="d"), scale=alt.Scale(nice=False))
     y = alt.Y("accuracy:Q", title="training accuracy", scale=alt.Scale(zero=False, padding=6))
-    lines = sheet.lines(sheet.base(), x, y, ["net:N", "epoch:N", "training accuracy:N", "loss:N"])
+    lines = sheet.lines(sheet.base(), x, y, told("net", "epoch", "training accuracy", "loss"))
     return sheet.together(lines, [_epoch(net, step) for net in run.nets for step in net.record["history"]])
 
 

@@ -180,7 +180,10 @@ def _switches(nets: Sequence[Shown]) -> list[dict[str, str]]:
 
 
 def _write(path: Path, template: str, charts: dict[str, Any], **context: Any) -> Path:
-    specifications = {name: {**chart.to_dict(), "config": palette.config()} for name, chart in charts.items()}
+    # Not checked against the schema of charts at each page: the tests do that.
+    specifications = {
+        name: {**chart.to_dict(validate=False), "config": palette.config()} for name, chart in charts.items()
+    }
     page = _environment().get_template(template)
     return records.write_bytes(path, page.render(charts=specifications, bundle=_bundle(), **context).encode())
 

@@ -4,24 +4,22 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from pliant.paper.figures.averages import SENSITIVITY, Average, Panel, averages, before_training
+from pliant.paper.figures.averages import SENSITIVITY, Average, Panel, before_training
 from pliant.paper.results import Results
-from pliant.report.sheet import by_layer
+from pliant.report.sheet import by_layer, told
 
 if TYPE_CHECKING:
     import altair as alt
 
 
-def chart(results: Results, panel: Panel) -> "alt.LayerChart | None":
-    """Means over seeds with bands of two standard deviations, and the paper's own curves dashed; None without runs.
+def chart(results: Results, panel: Panel, found: Sequence[Average]) -> "alt.LayerChart":
+    """Means over seeds with bands of two standard deviations, and the paper's own curves dashed; `found`: the averages
+    of the panel, one at least.
 
     Dotted, as in print: nets that did not learn their task. Grey: all nets before training, where the panel has them.
     """
     import altair as alt
 
-    found = averages(results, panel)
-    if not found:
-        return None
     shown = [*found, *([before_training(results, panel)] if panel.initial else [])]
     scale = alt.Scale(domain=[line.look.title for line in shown], range=[line.look.colour for line in shown])
     legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=140, symbolOpacity=1, symbolType="stroke")
@@ -34,16 +32,14 @@ def chart(results: Results, panel: Panel) -> "alt.LayerChart | None":
     scale_y = alt.Scale(domainMin=0) if panel.quantity == SENSITIVITY else alt.Scale(zero=False)
     y = alt.Y("mean:Q", title=panel.quantity, scale=scale_y)
     band = base.mark_area(clip=True).encode(
-        x=x, y=alt.Y("low:Q", title=panel.quantity), y2="high:Q",
+        x=x, y=alt.Y("low:Q", title=panel.quantity), y2=alt.Y2("high:Q"),
         opacity=alt.condition(pick, alt.value(0.15), alt.value(0.02)),
     )  # fmt: skip
     paper = base.mark_line(strokeDash=[4, 3], strokeWidth=1).encode(x=x, y=alt.Y("paper:Q", title=panel.quantity))
     line = base.mark_line(strokeWidth=2, strokeJoin="round").encode(
         x=x, y=y, strokeDash=alt.condition("datum.unfitted > 0", alt.value([1, 3]), alt.value([1, 0]))
     )
-    touch = base.mark_point(filled=True, size=60).encode(
-        x=x, y=y, tooltip=["line:N", "layer:N", "shown:N", "published:N"]
-    )
+    touch = base.mark_point(filled=True, size=60).encode(x=x, y=y, tooltip=told("line", "layer", "shown", "published"))
     layers: Any = alt.layer(band, paper, line, touch.add_params(pick))
     return layers.properties(width="container", height=280)
 

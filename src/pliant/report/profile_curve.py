@@ -7,6 +7,7 @@ import numpy as np
 
 from pliant.profile import Profile
 from pliant.report import palette
+from pliant.report.sheet import told
 from pliant.report.wording import rises_most
 
 if TYPE_CHECKING:
@@ -35,16 +36,18 @@ def curve(profile: Profile, height: int = 320) -> "alt.LayerChart":
     )
     y = alt.Y("estimate:Q", title=quantity, scale=lowest)
     base = alt.Chart().encode(x=x)
-    band = base.mark_area(opacity=0.18, color=palette.ACCENT).encode(y=alt.Y("low:Q", title=quantity), y2="high:Q")
+    band = base.mark_area(opacity=0.18, color=palette.ACCENT).encode(
+        y=alt.Y("low:Q", title=quantity), y2=alt.Y2("high:Q")
+    )
     line = base.mark_line(color=palette.ACCENT, strokeWidth=2, strokeJoin="round").encode(y=y)
     points = base.mark_point(filled=True, size=40, opacity=1, color=palette.ACCENT).encode(y=y)
     touch = base.mark_point(filled=True, size=260, opacity=0).encode(
-        y=y, tooltip=["layer:N", f"{quantity}:N", "interval:N", "images:N"]
+        y=y, tooltip=told("layer", quantity, "interval", "images")
     )
     undefined = (
         base.transform_filter("isValid(datum.undefined)")
         .mark_text(text="✕", fontSize=11, fontWeight=700, color=palette.MUTED)
-        .encode(y=alt.value(6), tooltip=["layer:N", "undefined:N"])
+        .encode(y=alt.YValue(6), tooltip=told("layer", "undefined"))
     )
     layers = [band, line, points, *_rise(profile, x, y), undefined, touch]
     chart: Any = alt.layer(*layers, data=alt.Data(values=by_profile(profile)))
@@ -80,4 +83,4 @@ def _rise(profile: Profile, x: "alt.X", y: "alt.Y") -> list["alt.Chart"]:
     label = alt.Chart(alt.Data(values=ends[1:])).mark_text(
         color=palette.RISE, align="right", dx=-7, dy=-7, fontWeight=600, fontSize=12
     )
-    return [stretch, label.encode(x=x, y=y, text="text:N")]
+    return [stretch, label.encode(x=x, y=y, text=alt.Text("text:N"))]

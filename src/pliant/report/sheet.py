@@ -54,7 +54,7 @@ class Sheet:
         scale = self._scale(palette.colours([net.kind for net in self.nets]))
         return chart.encode(color=alt.Color("net:N", scale=scale, legend=self._legend()))
 
-    def lines(self, base: "alt.Chart", x: "alt.X", y: "alt.Y", tooltip: list[str]) -> list["alt.Chart"]:
+    def lines(self, base: "alt.Chart", x: "alt.X", y: "alt.Y", tooltip: list["alt.Tooltip"]) -> list["alt.Chart"]:
         """A line through points, and over each point a wide one that cannot be seen: for the pointer, and a finger."""
         import altair as alt
 
@@ -83,6 +83,13 @@ class Sheet:
         import altair as alt
 
         return alt.Legend(title=None, orient="bottom", columns=3, symbolOpacity=1) if self.look.legend else None
+
+
+def told(*fields: str) -> list["alt.Tooltip"]:
+    """What a tooltip says, such as "layer" and "n". Altair takes milliseconds to make the same of a string."""
+    import altair as alt
+
+    return [alt.Tooltip(f"{field}:N") for field in fields]
 
 
 def by_layer(labels: list[str], title: str, field: str = "index:Q") -> "alt.X":

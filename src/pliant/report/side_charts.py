@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pliant.report import palette
 from pliant.report.profile_curve import by_profile
-from pliant.report.sheet import Look, Sheet, by_layer
+from pliant.report.sheet import Look, Sheet, by_layer, told
 from pliant.report.sides import Sides, signed
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def curves(sides: Sides, look: Look) -> "alt.LayerChart":
     base = sheet.base()
     x = by_layer(_ticks(sides), "layer")
     y = alt.Y("estimate:Q", title=quantity, scale=alt.Scale(zero=True))
-    band = base.mark_area(opacity=0.16).encode(x=x, y=alt.Y("low:Q", title=quantity), y2="high:Q")
-    lines = sheet.lines(base, x, y, ["layer:N", "net:N", f"{quantity}:N", "interval:N", "images:N"])
+    band = base.mark_area(opacity=0.16).encode(x=x, y=alt.Y("low:Q", title=quantity), y2=alt.Y2("high:Q"))
+    lines = sheet.lines(base, x, y, told("layer", "net", quantity, "interval", "images"))
     return sheet.together([band, *lines], rows)
 
 
@@ -54,9 +54,9 @@ def differences(sides: Sides, look: Look) -> "alt.LayerChart":
     base = sheet.base()
     x = by_layer(_ticks(sides), "layer")
     y = alt.Y("estimate:Q", title=title)
-    nothing = alt.Chart(alt.Data(values=[{"nothing": 0}])).mark_rule(color=palette.MUTED).encode(y="nothing:Q")
-    ends = base.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
-    points = sheet.lines(base, x, y, ["layer:N", "net:N", "difference:N"])[1:]
+    nothing = alt.Chart(alt.Data(values=[{"nothing": 0}])).mark_rule(color=palette.MUTED).encode(y=alt.Y("nothing:Q"))
+    ends = base.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=title), y2=alt.Y2("high:Q"))
+    points = sheet.lines(base, x, y, told("layer", "net", "difference"))[1:]
     return sheet.together([nothing, ends, *points], rows)
 
 

@@ -51,11 +51,11 @@ def context(results: Results) -> dict[str, Any]:
     for name, of in PANELS.items():
         for number, panel in enumerate(of):
             anchor = f"figure-{name}" + ("" if number == 0 else "-beside")
-            made = None if panel.cannot else chart(results, panel)
-            if made is not None:
-                charts[f"chart-{anchor}"] = made
-            why = panel.cannot or ("" if made is not None else "not run in this plan")
-            panels.append(Shown(panel, anchor, why, "" if why else remarks(results, panel, averages(results, panel))))
+            found = [] if panel.cannot else averages(results, panel)
+            if found:
+                charts[f"chart-{anchor}"] = chart(results, panel, found)
+            why = panel.cannot or ("" if found else "not run in this plan")
+            panels.append(Shown(panel, anchor, why, "" if why else remarks(results, panel, found)))
     return {
         "results": results,
         "findings": findings,
