@@ -30,11 +30,12 @@ def test_a_bad_option_writes_nothing(tmp_path, monkeypatch, capsys, arguments, m
 
 def test_it_trains_reports_and_remakes_the_report(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["demo", "--width", "0.05", "--epochs", "1", "--limit", "128", "--out", "run"]) == 0
+    small = ["--downsampling", "max_pool,strided", "--width", "0.05", "--epochs", "1", "--limit", "128"]
+    assert cli.run(["demo", *small, "--out", "run"]) == 0
     printed = capsys.readouterr().out
     assert "Before training" in printed
     assert "Report: run/report.html" in printed
-    assert len(records.runs("run")) == 5
+    assert list(records.runs("run")) == ["max_pool-seed0", "strided-seed0"]
     page = (tmp_path / "run" / "report.html").read_bytes()
     assert cli.run(["report", "run", "--figures", "figures"]) == 0
     assert (tmp_path / "run" / "report.html").read_bytes() == page
@@ -60,3 +61,6 @@ def test_nets_are_chosen_by_name(tmp_path, monkeypatch):
     training = Training(epochs=6)
     study = Study(downsampling=names, width=0.5, training=training, padding_mode="circular", pool_skip=2)
     assert asked == [(study, Path("run"))]
+    assert cli.run(["demo", "--out", "run"]) == 2
+    assert asked[1] == (Study(training=training), Path("run"))
+    assert len(asked[1][0].downsampling) == 5

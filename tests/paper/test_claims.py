@@ -35,35 +35,34 @@ HALF = (1 + 9 * (0.5 - ROOT_OF_PROGRESS[0]) / (ROOT_OF_PROGRESS[1] - ROOT_OF_PRO
 TASKS = ("labels", "random_labels", "random_images", "shuffled_pixels", "templates")
 
 
-def of(seeds=3, figures=None, choices=("reference", MEMORISING), tasks=None):
+def of(seeds, figures, choices=("reference", MEMORISING), tasks=None):
     """The plan without the cells of the choices of training that are varied."""
     plan = fake_study.plan(seeds, figures)
     kept = [c for c in plan.cells if c.choice in choices and (tasks is None or c.task.kind in tasks)]
     return replace(plan, cells=tuple(kept))
 
 
-def found(folder) -> dict[str, Any]:
-    return {finding.claim.id: finding for finding in judge(Results.read(folder))}
+def found(results) -> dict[str, Any]:
+    return {finding.claim.id: finding for finding in judge(results)}
 
 
-def rulings(folder, *names) -> list[Any]:
+def rulings(results, *names) -> list[Any]:
     """The rulings on the claims named, under the reference alone."""
-    curves = Curves(Results.read(folder))
+    curves = Curves(results)
     return [rule_on(CLAIMS[NAMES.index(name)], curves, Protocol()) for name in names]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made")
+def made():
     plan = of(3, ("2a", "5a", "2d", "4c", "5b", "3b"), tasks=TASKS)
-    return {name: found(fake_study.write(folder / name, *truth, of=plan)) for name, truth in TRUTHS.items()}
+    return {name: found(fake_study.results(*truth, of=plan)) for name, truth in TRUTHS.items()}
 
 
 @pytest.fixture(scope="module")
-def single(tmp_path_factory):
+def single():
     """As the paper has it, one seed."""
     plan = of(1, ("2a", "5a", "2d", "4c", "5b", "3b"), tasks=TASKS)
-    return found(fake_study.write(tmp_path_factory.mktemp("single") / "run", *PAPER, of=plan))
+    return found(fake_study.results(*PAPER, of=plan))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +70,16 @@ def trained(tmp_path_factory):
     """Real and random labels, as the paper has it."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     return fake_study.write(folder, *PAPER, of=of(2, ("2d", "5b"), tasks=("labels", "random_labels")))
+
+
+@pytest.fixture(scope="module")
+def read(trained):
+    return Results.read(trained)
+
+
+@pytest.fixture(scope="module")
+def judged(read):
+    return found(read)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -206,12 +215,9 @@ def test_choices_of_training_that_were_not_run_do_not_count(made):
     )
 
 
-def test_the_choice_that_changes_the_verdict_is_named(tmp_path):
+def test_the_choice_that_changes_the_verdict_is_named():
     plan = of(3, ("2d", "4b"), choices=("reference", "no weight decay"))
-    folder = fake_study.write(
-        tmp_path / "run", made_truths.untouched_sensitivity, made_truths.decaying_variation, of=plan
-    )
-    findings = found(folder)
+    findings = found(fake_study.results(made_truths.untouched_sensitivity, made_truths.decaying_variation, of=plan))
     assert findings["pooling_rises"].verdict == "supported"
     assert findings["pooling_rises"].flips == ("batch norm untouched: refuted",)
     assert findings["pooling_rises"].holds == (8, 16)
@@ -251,10 +257,10 @@ def test_one_seed_is_undecided(single, name):
         (made_truths.one_rougher_variation, (4 * HALF + 1.0) / 5, {"strided"}, "supported"),
     ],
 )
-def test_a_net_that_becomes_rougher_counts(tmp_path, variation, share, rougher, verdict):
+def test_a_net_that_becomes_rougher_counts(variation, share, rougher, verdict):
     plan = of(3, ("2d",), tasks=("labels",))
-    folder = fake_study.write(tmp_path / "run", made_truths.paper_sensitivity, variation, of=plan)
-    early, monotone, smooths = rulings(folder, "when_smooth", "smoothing_monotone", "training_smooths")
+    results = fake_study.results(made_truths.paper_sensitivity, variation, of=plan)
+    early, monotone, smooths = rulings(results, "when_smooth", "smoothing_monotone", "training_smooths")
     assert (early.verdict, early.interval.n) == (verdict, 3)
     assert early.interval.estimate == pytest.approx(share, abs=0.001)
     assert monotone.verdict == "refuted"
@@ -266,20 +272,20 @@ def test_a_net_that_becomes_rougher_counts(tmp_path, variation, share, rougher, 
 @pytest.mark.parametrize(
     ("spreads", "converge"), [(0.7, "supported"), (0.85, "refuted"), (1.1, "refuted")], ids=["less", "little", "more"]
 )
-def test_the_margins_of_convergence_do_not_contradict(tmp_path, spreads, converge):
+def test_the_margins_of_convergence_do_not_contradict(spreads, converge):
     def sensitivity(m):
         spread = 0.2 * (1 + (spreads - 1) * m.progress)
         number = DOWNSAMPLING.index(m.cell.net.downsampling)
         return math.exp(spread * number - 2 + 0.002 * m.noise)
 
     plan = of(3, ("2d", "5b"), tasks=("labels", "random_labels"))
-    folder = fake_study.write(tmp_path / "run", sensitivity, made_truths.paper_variation, of=plan)
-    real, random = rulings(folder, "nets_converge", "random_labels_do_not_converge")
+    results = fake_study.results(sensitivity, made_truths.paper_variation, of=plan)
+    real, random = rulings(results, "nets_converge", "random_labels_do_not_converge")
     opposite = {"supported": "refuted", "refuted": "supported"}
     assert (real.verdict, random.verdict) == (converge, opposite[converge])
 
 
-def test_nets_of_one_kind_that_end_apart_are_equal_in_the_contrast_alone(tmp_path):
+def test_nets_of_one_kind_that_end_apart_are_equal_in_the_contrast_alone():
     # Max pooling 1.6 times as sensitive, average pooling a 1.6th: their geometric mean is that of the others.
     factors = {"max_pool": 1.6, "average_pool": 1 / 1.6}
 
@@ -287,13 +293,13 @@ def test_nets_of_one_kind_that_end_apart_are_equal_in_the_contrast_alone(tmp_pat
         return 0.3 * factors.get(m.cell.net.downsampling, 1.0) ** m.progress * math.exp(0.002 * m.noise)
 
     plan = of(3, ("2d",), tasks=("labels",))
-    folder = fake_study.write(tmp_path / "run", sensitivity, made_truths.paper_variation, of=plan)
-    whole, layers, spread = rulings(folder, "similar_after", "similar_by_layer", "spread_small_after")
+    results = fake_study.results(sensitivity, made_truths.paper_variation, of=plan)
+    whole, layers, spread = rulings(results, "similar_after", "similar_by_layer", "spread_small_after")
     assert (whole.verdict, layers.verdict, spread.verdict) == ("supported", "supported", "refuted")
     assert spread.interval.estimate == pytest.approx(math.log(1.6) / math.sqrt(2), abs=0.01)
 
 
-def test_what_memory_learns_is_compared_with_true_labels_that_were_learned_in_the_same_way(tmp_path):
+def test_what_memory_learns_is_compared_with_true_labels_that_were_learned_in_the_same_way():
     plan = of(2, ("2d", "5b"))
     pairs = {(c.net.downsampling, c.seed): {} for c in plan.cells}
     for cell in plan.cells:
@@ -309,9 +315,9 @@ def test_what_memory_learns_is_compared_with_true_labels_that_were_learned_in_th
         level = spread * DOWNSAMPLING.index(m.cell.net.downsampling) + 2 * otherwise * m.progress
         return math.exp(level - 3 + 0.002 * m.noise)
 
-    folder = fake_study.write(tmp_path / "run", sensitivity, made_truths.paper_variation, of=plan)
+    results = fake_study.results(sensitivity, made_truths.paper_variation, of=plan)
     differ, images, shuffled, apart = rulings(
-        folder, "tasks_differ", "random_images_differ", "shuffled_pixels_differ", "random_labels_differ"
+        results, "tasks_differ", "random_images_differ", "shuffled_pixels_differ", "random_labels_differ"
     )
     assert (differ.verdict, images.verdict, shuffled.verdict) == ("refuted", "refuted", "refuted")
     assert apart.interval.estimate == pytest.approx(0, abs=0.05)
@@ -326,13 +332,13 @@ RANDOM = {
 OF_ALL_NETS = RANDOM - {"random_labels_smoothness_depends"}
 
 
-def test_nets_that_did_not_learn_random_labels_are_not_used(tmp_path):
+def test_nets_that_did_not_learn_random_labels_are_not_used():
     plan = of(3, ("2d", "5b"), tasks=("labels", "random_labels"))
 
     def fitted(cell):
         return (cell.task.kind, cell.net.downsampling) != ("random_labels", "strided") or cell.seed == 1
 
-    findings = found(fake_study.write(tmp_path / "run", *PAPER, of=plan, fitted=fitted))
+    findings = found(fake_study.results(*PAPER, of=plan, fitted=fitted))
     assert findings["random_labels_smoothness_depends"].reference.interval.n == 3
     for name in OF_ALL_NETS:
         assert list(findings[name].reference.values) == [1]
@@ -344,10 +350,10 @@ def test_nets_that_did_not_learn_random_labels_are_not_used(tmp_path):
     assert findings["nets_converge"].verdict == "supported"
 
 
-def test_where_no_seed_learned_the_claim_is_not_fitted(tmp_path):
+def test_where_no_seed_learned_the_claim_is_not_fitted():
     plan = of(2, ("2d", "5b"), tasks=("labels", "random_labels"))
-    folder = fake_study.write(tmp_path / "run", *PAPER, of=plan, fitted=lambda cell: cell.task.kind == "labels")
-    for name, finding in found(folder).items():
+    results = fake_study.results(*PAPER, of=plan, fitted=lambda cell: cell.task.kind == "labels")
+    for name, finding in found(results).items():
         assert (finding.verdict == "not fitted") == (name in RANDOM)
         if name in RANDOM:
             assert finding.reference.reason == ", ".join(
@@ -356,9 +362,8 @@ def test_where_no_seed_learned_the_claim_is_not_fitted(tmp_path):
             assert (finding.holds, finding.flips, finding.reference.interval) == ((0, 0), (), None)
 
 
-def test_claims_whose_nets_are_not_planned_are_not_run(trained):
-    findings = found(trained)
-    not_run = {name for name, finding in findings.items() if finding.verdict == "not run"}
+def test_claims_whose_nets_are_not_planned_are_not_run(judged):
+    not_run = {name for name, finding in judged.items() if finding.verdict == "not run"}
     assert not_run == {
         "pooling_lowers_imagenet",
         "smoother_is_stabler",
@@ -367,17 +372,17 @@ def test_claims_whose_nets_are_not_planned_are_not_run(trained):
         "random_images_differ",
         "shuffled_pixels_differ",
     }
-    assert findings["templates_smooth_monotone"].reference.reason == (
+    assert judged["templates_smooth_monotone"].reference.reason == (
         "max_pool on templates, seed 0: not in the plan, max_pool on templates, seed 1: not in the plan"
     )
-    assert findings["smoother_is_stabler"].reference.reason == (
+    assert judged["smoother_is_stabler"].reference.reason == (
         "strided_relu as drawn, seed 0: not in the plan, strided_relu as drawn, seed 1: not in the plan"
     )
 
 
-def test_a_seed_that_lacks_a_net_is_left_out_and_named(trained, tmp_path):
+def test_a_seed_that_lacks_a_net_is_left_out_and_named(trained, read, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "run")
-    plan = Results.read(folder).plan
+    plan = read.plan
     lost, broken = (
         next(c for c in plan.cells if (c.task.kind, c.net.downsampling, c.seed) == key)
         for key in (("random_labels", "max_pool", 0), ("random_labels", "average_pool", 1))
@@ -386,7 +391,7 @@ def test_a_seed_that_lacks_a_net_is_left_out_and_named(trained, tmp_path):
     record = records.read_json(folder / broken.name / "record.json")
     records.write_json(folder / broken.name / "record.json", {**record, "status": "failed", "error": "loss is NaN"})
     gather(folder, plan)
-    findings = found(folder)
+    findings = found(Results.read(folder))
     assert findings["random_labels_smoothness_depends"].reference.reason == (
         "one seed: an interval needs at least 2; left out: average_pool on random_labels, seed 1: failed (loss is NaN)"
     )
@@ -399,23 +404,21 @@ def test_a_seed_that_lacks_a_net_is_left_out_and_named(trained, tmp_path):
     assert findings["nets_converge"].verdict == "supported"
 
 
-def test_a_course_of_two_moments_is_not_run(trained):
-    results = Results.read(trained)
-    ends = replace(results, table=results.table[results.table["last"] | (results.table["step"] == 0)])
+def test_a_course_of_two_moments_is_not_run(read):
+    ends = replace(read, table=read.table[read.table["last"] | (read.table["step"] == 0)])
     ruling = next(finding for finding in judge(ends) if finding.claim.id == "when_smooth").reference
-    first = [next(c.name for c in results.plan.cells if c.task.kind == "labels" and c.seed == s) for s in range(2)]
+    first = [next(c.name for c in read.plan.cells if c.task.kind == "labels" and c.seed == s) for s in range(2)]
     assert ruling.verdict == "not run"
     assert ruling.reason == ", ".join(f"{run}: filters measured at 2 steps, a course needs at least 3" for run in first)
 
 
-def test_a_protocol_that_was_not_measured_is_not_run(trained):
-    results = Results.read(trained)
-    narrow = replace(results, table=results.table[results.table["metric"] != "euclidean"])
+def test_a_protocol_that_was_not_measured_is_not_run(read):
+    narrow = replace(read, table=read.table[read.table["metric"] != "euclidean"])
     finding = next(finding for finding in judge(narrow) if finding.claim.id == "pooling_lowers")
     assert finding.holds == (4, 4)
     ruling = next(r for r in finding.rulings if str(r.protocol) == "euclidean distance")
     first = [
-        next(c.name for c in results.plan.cells if c.net.downsampling == "max_pool" and c.seed == s) for s in range(2)
+        next(c.name for c in read.plan.cells if c.net.downsampling == "max_pool" and c.seed == s) for s in range(2)
     ]
     assert (ruling.verdict, ruling.reason) == (
         "not run",
@@ -423,14 +426,14 @@ def test_a_protocol_that_was_not_measured_is_not_run(trained):
     )
 
 
-def test_undefined_layers_are_left_out_and_named(tmp_path):
+def test_undefined_layers_are_left_out_and_named():
     def sensitivity(m):
         lost = m.cell.net.downsampling == "strided" and m.depth == 1 and m.batch_norm == "calibrated"
         return (math.nan if m.cell.seed else 0.0) if lost else made_truths.paper_sensitivity(m)
 
     plan = of(2, ("2c",))
-    folder = fake_study.write(tmp_path / "run", sensitivity, made_truths.paper_variation, of=plan)
-    ruling = found(folder)["pooling_lowers"].reference
+    results = fake_study.results(sensitivity, made_truths.paper_variation, of=plan)
+    (ruling,) = rulings(results, "pooling_lowers")
     names = [cell.name for cell in plan.cells if cell.net.downsampling == "strided"]
     assert ruling.verdict == "supported"
     assert ruling.reason.endswith(
@@ -438,10 +441,9 @@ def test_undefined_layers_are_left_out_and_named(tmp_path):
     )
 
 
-def test_a_statistic_without_any_defined_layer_is_undecided(tmp_path):
+def test_a_statistic_without_any_defined_layer_is_undecided():
     plan = of(2, ("2c",))
-    folder = fake_study.write(tmp_path / "run", lambda m: math.nan, lambda m: math.nan, of=plan)
-    findings = found(folder)
+    findings = found(fake_study.results(lambda m: math.nan, lambda m: math.nan, of=plan))
     for name, reason in {
         "pooling_lowers": "undefined: no layer has a value in all nets",
         "when_smooth": "undefined: no layer has a value in all nets",
@@ -451,36 +453,34 @@ def test_a_statistic_without_any_defined_layer_is_undecided(tmp_path):
         assert (ruling.verdict, ruling.interval, ruling.reason) == ("undecided", None, reason)
 
 
-def test_filters_that_stay_as_they_are_do_not_become_smooth(tmp_path):
-    folder = fake_study.write(tmp_path / "run", PAPER[0], lambda m: 1.857, of=of(2, ("2c",)))
-    early, monotone = rulings(folder, "when_smooth", "smoothing_monotone")
+def test_filters_that_stay_as_they_are_do_not_become_smooth():
+    results = fake_study.results(PAPER[0], lambda m: 1.857, of=of(2, ("2c",)))
+    early, monotone = rulings(results, "when_smooth", "smoothing_monotone")
     assert (early.verdict, early.values) == ("refuted", {0: 1.0, 1: 1.0})
     assert (monotone.verdict, monotone.values) == ("undecided", {0: 0.0, 1: 0.0})
 
 
-def test_values_are_one_number_for_each_seed(trained):
+def test_values_are_one_number_for_each_seed(read, judged):
     claim = next(claim for claim in CLAIMS if claim.id == "pooling_lowers")
-    results = Results.read(trained)
-    assert claim.values(results, Protocol()) == found(trained)["pooling_lowers"].reference.values
-    assert claim.values(results, Protocol(training="no weight decay")) == {}
+    assert claim.values(read, Protocol()) == judged["pooling_lowers"].reference.values
+    assert claim.values(read, Protocol(training="no weight decay")) == {}
 
 
-def test_a_plan_of_two_widths_is_refused(tmp_path):
+def test_a_plan_of_two_widths_is_refused():
     plan = of(1, ("2c",))
     wide = replace(plan.cells[0], net=replace(plan.cells[0].net, width=0.5))
-    folder = fake_study.write(tmp_path / "run", *PAPER, of=replace(plan, cells=(*plan.cells, wide)))
+    results = fake_study.results(*PAPER, of=replace(plan, cells=(*plan.cells, wide)))
     with pytest.raises(InputError) as error:
-        judge(Results.read(folder))
+        judge(results)
     assert str(error.value) == (
         f"the plan holds {plan.cells[0].name} and {wide.name}, which claims cannot tell apart: keep one plan for each "
         "width and data set"
     )
 
 
-def test_a_layer_measured_twice_is_refused(trained):
-    results = Results.read(trained)
-    rows = results.sensitivity()
-    twice = replace(results, table=pd.concat([results.table, rows[:1]], ignore_index=True))
+def test_a_layer_measured_twice_is_refused(read):
+    rows = read.sensitivity()
+    twice = replace(read, table=pd.concat([read.table, rows[:1]], ignore_index=True))
     with pytest.raises(InputError) as error:
         judge(twice)
     assert str(error.value) == (
@@ -510,7 +510,7 @@ def test_claims_json_holds_every_value_and_no_nan(trained, tmp_path):
     assert (folder / "claims.json").read_bytes() == before
 
 
-def test_the_command_prints_the_verdicts_and_leaves_with_0(trained, tmp_path, capsys, monkeypatch):
+def test_the_command_prints_the_verdicts_and_leaves_with_0(trained, judged, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     folder = shutil.copytree(trained, tmp_path / "run")
     (folder / "claims.json").unlink(missing_ok=True)
@@ -518,7 +518,7 @@ def test_the_command_prints_the_verdicts_and_leaves_with_0(trained, tmp_path, ca
     printed = capsys.readouterr().out
     for name in NAMES:
         assert f"{name}: " in printed
-    similar = next(finding for finding in judge(Results.read(folder)) if finding.claim.id == "similar_after").reference
+    similar = judged["similar_after"].reference
     ends = f"[{similar.interval.low:.3f}, {similar.interval.high:.3f}]"
     said = f"{similar.interval.estimate:.3f} {ends} at 90%, n = 2 · holds under 4 of 4"
     assert said in " ".join(printed.split())

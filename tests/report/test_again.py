@@ -54,14 +54,13 @@ def test_a_plan_beyond_the_options_has_a_program_instead(study, monkeypatch):
     assert ran == [(study, f"runs/{study.identity}")]
 
 
-def test_what_nets_share_is_said_once_and_what_differs_by_net(tmp_path):
-    folder = fake_run.write(tmp_path)
-    path = folder / "strided-seed0" / "record.json"
+def test_what_nets_share_is_said_once_and_what_differs_by_net(copied):
+    path = copied / "strided-seed0" / "record.json"
     record = records.read_json(path)
     record["provenance"] |= {"device": "cuda:0", "commit": "abc"}
     records.write_json(path, record)
     others = "subsampling, max pooling, average pooling, strided convolution + ReLU"
-    facts = dict(again.of_run(Comparison.read(folder)))
+    facts = dict(again.of_run(Comparison.read(copied)))
     assert facts["Device"] == f"cpu ({others}); cuda:0 (strided convolution)"
     assert facts["Threads"] == "2"
     assert facts["Batch norm"] == "untouched, calibrated, as is"

@@ -15,8 +15,8 @@ def two_nets(untrained, trained):
     return {moment: dict(zip(("max_pool", "strided"), ends, strict=True)) for moment, ends in moments.items()}
 
 
-def test_nets_that_come_together(tmp_path):
-    assert report.headline(fake_run.write(tmp_path)) == (
+def test_nets_that_come_together(whole):
+    assert report.headline(whole) == (
         "Before training (calibrated batch norm) the last layer's sensitivity of the five nets spreads over 0.17–0.60; "
         "after training over 0.02–0.05, at test accuracies of 0.97–0.99: they come together (one training of each)."
     )
@@ -101,8 +101,8 @@ def test_spans(low, high, said):
     assert findings.span(low, high) == said
 
 
-def test_smoothing_names_what_became_rougher(tmp_path):
-    smooth = findings.smoothing(Comparison.read(fake_run.write(tmp_path / "a")))
+def test_smoothing_names_what_became_rougher(whole, tmp_path):
+    smooth = findings.smoothing(Comparison.read(whole))
     assert smooth == "After training the filters of all 40 layers are smoother than the same layer's were before."
     rough = findings.smoothing(Comparison.read(fake_run.write(tmp_path / "b", rougher=("max_pool", "strided"))))
     assert rough == (

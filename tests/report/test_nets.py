@@ -8,25 +8,23 @@ from pliant.report import palette
 from pliant.report.nets import Comparison
 
 
-def test_nets_stand_in_the_order_of_the_plan(tmp_path):
-    run = Comparison.read(fake_run.write(tmp_path))
+def test_nets_stand_in_the_order_of_the_plan(whole):
+    run = Comparison.read(whole)
     assert [net.kind for net in run.nets] == list(fake_run.BEFORE)
     assert run.missing == ()
 
 
-def test_seeds_are_named_where_there_are_several(tmp_path):
-    folder = fake_run.write(tmp_path)
-    path = folder / "max_pool-seed0" / "record.json"
+def test_seeds_are_named_where_there_are_several(copied):
+    path = copied / "max_pool-seed0" / "record.json"
     records.write_json(path, records.read_json(path) | {"seed": 3})
-    assert [net.title for net in Comparison.read(folder).nets][:2] == ["subsampling (seed 0)", "max pooling (seed 3)"]
+    assert [net.title for net in Comparison.read(copied).nets][:2] == ["subsampling (seed 0)", "max pooling (seed 3)"]
 
 
-def test_a_record_without_its_plan(tmp_path):
-    folder = fake_run.write(tmp_path)
-    (folder / "plan.json").unlink()
+def test_a_record_without_its_plan(copied):
+    (copied / "plan.json").unlink()
     with pytest.raises(InputError) as caught:
-        Comparison.read(folder)
-    assert str(caught.value) == f"there is no {folder / 'plan.json'}: name a folder that pliant has written"
+        Comparison.read(copied)
+    assert str(caught.value) == f"there is no {copied / 'plan.json'}: name a folder that pliant has written"
 
 
 def test_every_kind_has_its_own_colour_and_mark_also_kinds_of_tomorrow():

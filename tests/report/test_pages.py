@@ -179,22 +179,20 @@ def test_names_cannot_break_out(tmp_path):
     assert any(fake_run.SCRIPT in text for text in page.text)
 
 
-def test_missing_nets_are_named(tmp_path):
-    folder = fake_run.write(tmp_path)
-    (folder / "strided-seed0" / "record.json").unlink()
-    text = "".join(read(report.comparison(folder)).text)
+def test_missing_nets_are_named(copied):
+    (copied / "strided-seed0" / "record.json").unlink()
+    text = "".join(read(report.comparison(copied)).text)
     assert "Not finished, and not shown: strided convolution." in text
     assert "4 nets that differ in their downsampling alone" in text
 
 
-def test_it_works_without_a_gallery_and_says_when_that_is_damaged(tmp_path):
-    folder = fake_run.write(tmp_path)
-    (folder / "gallery.npz").unlink()
-    assert "The deformations" not in "".join(read(report.comparison(folder)).text)
-    (folder / "gallery.npz").write_bytes(b"PK cut off")
+def test_it_works_without_a_gallery_and_says_when_that_is_damaged(copied):
+    (copied / "gallery.npz").unlink()
+    assert "The deformations" not in "".join(read(report.comparison(copied)).text)
+    (copied / "gallery.npz").write_bytes(b"PK cut off")
     with pytest.raises(InputError) as caught:
-        report.comparison(folder)
-    assert str(caught.value) == f"{folder / 'gallery.npz'} is damaged, it holds no gallery: delete it and run again"
+        report.comparison(copied)
+    assert str(caught.value) == f"{copied / 'gallery.npz'} is damaged, it holds no gallery: delete it and run again"
 
 
 def test_the_page_of_a_profile(tmp_path):

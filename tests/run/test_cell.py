@@ -14,10 +14,10 @@ from pliant.run.rows import COLUMNS
 from pliant.training import checkpoint
 
 CELL = Cell(
-    Task("labels", "digits", 256),
+    Task("labels", "digits", 96),
     Net("max_pool", width=0.1),
-    Training(epochs=3, batch_size=64, precision="fp32"),
-    Measuring(images=32, block=16, calibration=32),
+    Training(epochs=3, batch_size=24, precision="fp32"),
+    Measuring(images=16, block=8, calibration=16, replicates=200),
     moments=4,
 )
 
@@ -48,7 +48,7 @@ def test_it_leaves_a_record_its_numbers_and_its_weights(folder):
     assert record["status"] == "done"
     assert record["cell"] == CELL.identity
     assert record["steps"] == 12
-    assert record["provenance"]["images"] == 32
+    assert record["provenance"]["images"] == 16
     assert record["provenance"]["threads"] == 1
     assert record["provenance"]["data"] == load("digits").digest
     assert len(record["history"]) == 3
@@ -102,7 +102,7 @@ def test_every_protocol_is_measured_at_the_ends_and_calibrated_batch_norm_at_eve
     accuracy = table[table["metric"] == "accuracy"].set_index(["step", "item"])["value"]
     assert set(accuracy.index) == {(0, "test"), (1, "test"), (3, "test"), (12, "test"), (12, "train")}
     raw = table[table["item"] == "image"]
-    assert raw.groupby("step").size().to_dict() == {0: 2 * 13 * 32, 12: 13 * 32}
+    assert raw.groupby("step").size().to_dict() == {0: 2 * 13 * 16, 12: 13 * 16}
 
 
 def test_the_sensitivity_is_what_the_raw_numbers_give(folder):

@@ -152,7 +152,8 @@ def test_an_interrupted_training_leaves_its_weights(tmp_path):
 
 def test_other_nets_are_measured_layer_by_layer_like_the_five(tmp_path):
     names = ("lps", "permuted_pool", "strided_blur")
-    study = replace(STUDY, downsampling=names, width=0.05, padding_mode="circular", pool_skip=2)
+    few = Training(epochs=1, batch_size=32, precision="fp32")
+    study = replace(STUDY, downsampling=names, width=0.05, padding_mode="circular", pool_skip=2, training=few)
     folder = execute(study, tmp_path / "run")
     found = records.runs(folder)
     assert list(found) == [f"{name}-seed0" for name in names]
