@@ -30,13 +30,14 @@ def test_a_bad_option_writes_nothing(tmp_path, monkeypatch, capsys, arguments, m
 
 def test_it_trains_reports_and_remakes_the_report(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    small = ["--downsampling", "max_pool,strided", "--width", "0.05", "--epochs", "1", "--limit", "128"]
+    small = ["--downsampling", "max_pool,lps", "--width", "0.05", "--epochs", "1", "--limit", "128"]
     assert cli.run(["demo", *small, "--out", "run"]) == 0
     printed = capsys.readouterr().out
     assert "Before training" in printed
     assert "Report: run/report.html" in printed
-    assert list(records.runs("run")) == ["max_pool-seed0", "strided-seed0"]
+    assert list(records.runs("run")) == ["lps-seed0", "max_pool-seed0"]
     page = (tmp_path / "run" / "report.html").read_bytes()
+    assert b"learned sampling" in page
     assert cli.run(["report", "run", "--figures", "figures"]) == 0
     assert (tmp_path / "run" / "report.html").read_bytes() == page
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from report import fake_run
@@ -14,6 +16,12 @@ def run(tmp_path_factory):
     return Comparison.read(fake_run.write(folder, undefined={"block2.down": "constant"}))
 
 
+@pytest.fixture(scope="module")
+def of(run):
+    """The chart of each moment, drawn once."""
+    return cache(lambda moment: curves.sensitivity(run, moment, Look()).to_dict())
+
+
 def rows(specification):
     return specification["data"]["values"]
 
@@ -24,8 +32,8 @@ def drawn(specification, mark):
 
 
 @pytest.mark.parametrize(("moment", "name"), [(BEFORE, "initial-calibrated"), (AFTER, "trained")])
-def test_sensitivity_is_drawn_as_recorded(run, moment, name):
-    chart = curves.sensitivity(run, moment, Look()).to_dict()
+def test_sensitivity_is_drawn_as_recorded(run, of, moment, name):
+    chart = of(moment)
     points = {(row["net"], row["layer"]): row for row in rows(chart)}
     assert len(points) == 5 * 13
     for net in run.nets:
@@ -41,16 +49,16 @@ def test_sensitivity_is_drawn_as_recorded(run, moment, name):
                 )
 
 
-def test_bands_are_intervals_and_lines_are_estimates(run):
-    chart = curves.sensitivity(run, AFTER, Look()).to_dict()
+def test_bands_are_intervals_and_lines_are_estimates(of):
+    chart = of(AFTER)
     (band,) = drawn(chart, "area")
     (line,) = drawn(chart, "line")
     assert (band["encoding"]["y"]["field"], band["encoding"]["y2"]["field"]) == ("low", "high")
     assert line["encoding"]["y"]["field"] == "estimate"
 
 
-def test_undefined_breaks_the_line_and_is_never_a_number(run):
-    chart = curves.sensitivity(run, AFTER, Look()).to_dict()
+def test_undefined_breaks_the_line_and_is_never_a_number(of):
+    chart = of(AFTER)
     found = [row for row in rows(chart) if "undefined" in row]
     assert [(row["net"], row["layer"], row["undefined"]) for row in found] == [
         ("max pooling", "block2.down", "constant")
@@ -60,25 +68,23 @@ def test_undefined_breaks_the_line_and_is_never_a_number(run):
     assert mark["encoding"]["y"] == {"value": 6}
 
 
-def test_all_moments_share_one_axis_that_holds_every_interval(run):
+def test_all_moments_share_one_axis_that_holds_every_interval(run, of):
     ends = {
-        layer["encoding"]["y"]["scale"]["domain"][1]
-        for moment in run.moments
-        for layer in drawn(curves.sensitivity(run, moment, Look()).to_dict(), "line")
+        layer["encoding"]["y"]["scale"]["domain"][1] for moment in run.moments for layer in drawn(of(moment), "line")
     }
     assert ends == {0.7}
 
 
-def test_downsampling_layers_are_marked(run):
-    chart = curves.sensitivity(run, AFTER, Look()).to_dict()
+def test_downsampling_layers_are_marked(of):
+    chart = of(AFTER)
     (stripes,) = drawn(chart, "rect")
     assert [row["index"] + 0.5 for row in stripes["data"]["values"]] == [3, 6, 9, 12]
     labels = drawn(chart, "line")[0]["encoding"]["x"]["axis"]["labelExpr"]
     assert labels.startswith('["in", "1.1", "1.2", "\\u2193", "2.1"')
 
 
-def test_a_net_is_switched_off_by_its_title_and_keeps_its_colour(run):
-    chart = curves.sensitivity(run, AFTER, Look()).to_dict()
+def test_a_net_is_switched_off_by_its_title_and_keeps_its_colour(run, of):
+    chart = of(AFTER)
     titles = [net.title for net in run.nets]
     assert {"name": "shown", "value": titles} in chart["params"]
     for mark in ("line", "area", "point"):

@@ -9,6 +9,13 @@ from pliant.report import findings
 from pliant.report.nets import Comparison
 
 
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory):
+    """A run in which one net has no number of its last layer."""
+    folder = tmp_path_factory.mktemp("partly")
+    return fake_run.write(folder, undefined={"block4.down": "constant: the same for all images"})
+
+
 def two_nets(untrained, trained):
     """The last layer of two nets before and after training."""
     moments = {"initial-untouched": untrained, "initial-calibrated": untrained, "trained": trained}
@@ -63,9 +70,8 @@ def test_one_net_has_no_spread(tmp_path):
     )
 
 
-def test_undefined_nets_are_left_out_and_counted(tmp_path):
-    folder = fake_run.write(tmp_path, undefined={"block4.down": "constant: the same for all images"})
-    assert "sensitivity of the four nets (one net left out: undefined) spreads over" in report.headline(folder)
+def test_undefined_nets_are_left_out_and_counted(partly, tmp_path):
+    assert "sensitivity of the four nets (one net left out: undefined) spreads over" in report.headline(partly)
     alone = two_nets((0.2, 0.6), (0.1, 0.2))
     alone = {moment: {"max_pool": ends["max_pool"]} for moment, ends in alone.items()}
     folder = fake_run.write(tmp_path / "alone", alone, undefined={"block4.down": "constant"})
@@ -74,9 +80,8 @@ def test_undefined_nets_are_left_out_and_counted(tmp_path):
     )
 
 
-def test_the_table_says_every_number_with_its_interval(tmp_path):
-    folder = fake_run.write(tmp_path, undefined={"block4.down": "constant"})
-    head, rule, *rows = report.table(folder).split("\n\n")[0].splitlines()
+def test_the_table_says_every_number_with_its_interval(partly):
+    head, rule, *rows = report.table(partly).split("\n\n")[0].splitlines()
     assert head == (
         "| net | last layer before training, untouched batch norm | last layer before training, calibrated batch norm "
         "| last layer after training | test accuracy |"
@@ -87,7 +92,7 @@ def test_the_table_says_every_number_with_its_interval(tmp_path):
     )
     assert rows[1].split(" | ")[3] == "undefined"
     assert len(rows) == 5
-    assert report.table(folder).endswith(
+    assert report.table(partly).endswith(
         "\n\nSensitivity (0: invariant, 1: as far as an unrelated image) on n = 16 images, accuracy on n = 360; in "
         "brackets the 95% intervals.\n"
     )

@@ -16,9 +16,9 @@ from pliant.training import checkpoint
 CELL = Cell(
     Task("labels", "digits", 96),
     Net("max_pool", width=0.1),
-    Training(epochs=3, batch_size=24, precision="fp32"),
+    Training(epochs=2, batch_size=24, precision="fp32"),
     Measuring(images=16, block=8, calibration=16, replicates=200),
-    moments=4,
+    moments=3,
 )
 
 
@@ -47,11 +47,11 @@ def test_it_leaves_a_record_its_numbers_and_its_weights(folder):
     record = records.read_json(folder / "record.json")
     assert record["status"] == "done"
     assert record["cell"] == CELL.identity
-    assert record["steps"] == 12
+    assert record["steps"] == 8
     assert record["provenance"]["images"] == 16
     assert record["provenance"]["threads"] == 1
     assert record["provenance"]["data"] == load("digits").digest
-    assert len(record["history"]) == 3
+    assert len(record["history"]) == 2
 
 
 def test_what_a_net_must_tell_to_have_learned_depends_on_the_labels():
@@ -63,11 +63,11 @@ def test_what_a_net_must_tell_to_have_learned_depends_on_the_labels():
 
 def test_random_labels_have_to_be_memorised_and_true_ones_learned(tmp_path):
     found = {}
-    for kind, epochs, rate in (("random_labels", 2, 0.1), ("labels", 2, 0.1), ("labels", 1, 1e-9)):
-        training = Training(epochs=epochs, batch_size=16, peak_rate=rate, precision="fp32")
+    for kind, batch, rate in (("random_labels", 16, 0.1), ("labels", 16, 0.1), ("labels", 256, 1e-9)):
+        training = Training(epochs=2, batch_size=batch, peak_rate=rate, precision="fp32")
         # One protocol: what is asked here is what the net has learned.
         few = {
-            "measuring": Measuring(images=16, block=16, calibration=16),
+            "measuring": Measuring(images=16, block=16, calibration=16, replicates=50),
             "metrics": ("cosine",),
             "paddings": ("zeros",),
         }
@@ -89,33 +89,32 @@ def test_every_protocol_is_measured_at_the_ends_and_calibrated_batch_norm_at_eve
     protocols = found.groupby("step")[["batch_norm", "metric", "padding"]].apply(
         lambda part: len(part.drop_duplicates())
     )
-    assert protocols.to_dict() == {0: 8, 1: 1, 3: 1, 12: 8}
+    assert protocols.to_dict() == {0: 8, 1: 1, 8: 8}
     assert found.groupby(["step", "batch_norm", "metric", "padding"]).size().unique().tolist() == [13]
     assert found.groupby("step")["batch_norm"].agg(set).to_dict() == {
         0: {"untouched", "calibrated"},
         1: {"calibrated"},
-        3: {"calibrated"},
-        12: {"as_is", "calibrated"},
+        8: {"as_is", "calibrated"},
     }
     variation = table[table["metric"] == "total_variation"]
-    assert variation.groupby("step").size().to_dict() == dict.fromkeys(range(13), 8)
+    assert variation.groupby("step").size().to_dict() == dict.fromkeys(range(9), 8)
     accuracy = table[table["metric"] == "accuracy"].set_index(["step", "item"])["value"]
-    assert set(accuracy.index) == {(0, "test"), (1, "test"), (3, "test"), (12, "test"), (12, "train")}
+    assert set(accuracy.index) == {(0, "test"), (1, "test"), (8, "test"), (8, "train")}
     raw = table[table["item"] == "image"]
-    assert raw.groupby("step").size().to_dict() == {0: 2 * 13 * 16, 12: 13 * 16}
+    assert raw.groupby("step").size().to_dict() == {0: 2 * 13 * 16, 8: 13 * 16}
 
 
 def test_the_sensitivity_is_what_the_raw_numbers_give(folder):
     """At the input, with blocks of one size: the mean distance over the mean of the medians."""
     table = pd.read_parquet(folder / "measurements.parquet")
-    table = table[(table["step"] == 12) & (table["layer_index"] == 5) & (table["metric"] == "cosine")]
+    table = table[(table["step"] == 8) & (table["layer_index"] == 5) & (table["metric"] == "cosine")]
     table = table[(table["padding"] == "zeros") & (table["batch_norm"] == "as_is")]
     value = {item: part["value"].mean() for item, part in table.groupby("item")}
     assert value["sensitivity"] == pytest.approx(value["image"] / value["median"], rel=1e-9)
     assert value["low"] < value["sensitivity"] < value["high"]
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, 2])
 def test_killed_after_an_epoch_it_ends_with_the_same_bytes(folder, tmp_path, monkeypatch, epoch):
     class Killed(BaseException):
         pass

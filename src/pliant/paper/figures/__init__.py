@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import matplotlib
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from pliant import records
@@ -60,9 +62,12 @@ def draw(results: Results, folder: Path | str, names: Sequence[str] | None = Non
         with matplotlib.rc_context(STYLE):
             figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the parts have their places, the same in both files
-        for kind, date in (("svg", "Date"), ("pdf", "CreationDate")):
-            buffer = io.BytesIO()
-            with matplotlib.rc_context(STYLE):
-                figure.savefig(buffer, format=kind, dpi=_DPI, metadata={date: None})
+        figure.set_dpi(_DPI)
+        svg, pdf = io.BytesIO(), io.BytesIO()
+        with matplotlib.rc_context(STYLE):
+            # Not `savefig`, which draws everything once more to find out what has its place already.
+            FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+            FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None})
+        for kind, buffer in (("svg", svg), ("pdf", pdf)):
             written.append(records.write_bytes(Path(folder) / f"figure-{name}.{kind}", buffer.getvalue()))
     return written
