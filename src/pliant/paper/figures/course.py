@@ -87,7 +87,7 @@ def _fill(
                 ax.sharey(shared)
             ax.tick_params(labelleft=ax is of_row[0])
         of_row[0].set_ylabel("sensitivity" if quantity == SENSITIVITY else "TV / L1 norm")
-    _step_axis(shared, max(int(measured.index.get_level_values("step").max()) for _, measured, _ in courses))
+    _step_axis(shared, max(int(measured.index.get_level_values("step").to_numpy().max()) for _, measured, _ in courses))
     shared.autoscale(axis="y")
     if quantity == SENSITIVITY:
         shared.set_ylim(bottom=0)
