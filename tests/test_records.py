@@ -228,8 +228,28 @@ def test_runs_of_another_device_are_shown_and_not_merged(tmp_path):
     write_run(tmp_path, "b", provenance={"device": "cuda:0"})
     assert list(records.runs(tmp_path)) == ["a", "b"]
     assert refused(records.merge, tmp_path) == (
-        f"{tmp_path} mixes runs of different devices, a of 'cpu' and b of 'cuda': keep one folder for each plan"
+        f"{tmp_path} mixes runs of different devices, a of 'cpu' and b of 'cuda': delete the runs of one of them, and "
+        "run again"
     )
+
+
+def test_runs_of_this_process_are_not_added_to_those_of_another_version(tmp_path):
+    now = records.provenance(threads=2)
+    records.check_present(tmp_path, {"a": {"provenance": now}, "b": {}}, threads=2)
+    records.check_present(tmp_path, {"a": {"provenance": now}})
+    build = {"torch": now["versions"]["torch"].partition("+")[0] + "+another"}
+    records.check_present(tmp_path, {"a": {"provenance": now | {"versions": build}}})
+    for made, began, this in (
+        (now | {"threads": 1}, "1 threads", "2 threads"),
+        (now | {"pliant": "0.0.0"}, "pliant 0.0.0", f"pliant {now['pliant']}"),
+        (now | {"versions": {"torch": "1.0"}}, "torch 1.0", f"torch {now['versions']['torch']}"),
+    ):
+        with pytest.raises(InputError) as error:
+            records.check_present(tmp_path, {"a": {"provenance": now}, "b": {"provenance": made}}, threads=2)
+        assert str(error.value) == (
+            f"{tmp_path / 'b'} was made with {began}, this is {this}, and the two cannot be compared: finish with "
+            f"{began}, or delete the older runs in {tmp_path}"
+        )
 
 
 def test_a_table_with_other_columns_is_not_merged(tmp_path):

@@ -26,6 +26,10 @@ from pliant._checks import InputError
 SCHEMA = 1
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy")
 _COMPARABLE = ("plan", "schema", "version", "torch", "device")
+_MAKING = {"version": "pliant {}", "torch": "torch {}", "threads": "{} threads"}
+_REMEDIES = {"data digest": "measure both on the same images"} | dict.fromkeys(
+    ("version", "torch", "device", "threads", "precision"), "delete the runs of one of them, and run again"
+)
 _COLUMNS = ("run", "step", "batch_norm", "layer_index", "layer", "metric", "item", "index", "value")
 
 
@@ -152,9 +156,27 @@ def check_comparable(folder: Path | str, found: dict[str, dict[str, Any]], keys:
         for key in keys:
             ours, theirs = _comparable(found[one]).get(key), _comparable(found[other]).get(key)
             if ours != theirs:
-                remedy = "measure both on the same images" if key == "data digest" else "keep one folder for each plan"
                 raise InputError(
-                    f"{folder} mixes runs of different {key}s, {one} of {ours!r} and {other} of {theirs!r}: {remedy}"
+                    f"{folder} mixes runs of different {key}s, {one} of {ours!r} and {other} of {theirs!r}: "
+                    f"{_REMEDIES.get(key, 'keep one folder for each plan')}"
+                )
+
+
+def check_present(folder: Path | str, found: dict[str, dict[str, Any]], threads: int | None = None) -> None:
+    """Raise `InputError` for records, by the name of their run, of another pliant, torch or number of threads than
+    this process would write: the two could not be compared. What is not known is left out.
+    """
+    present = _comparable({"provenance": provenance(threads=threads)})
+    for run, record in found.items():
+        made = _comparable(record)
+        for key, said in _MAKING.items():
+            # Not by the build: the head of a cluster may have another one of the same version than its workers.
+            ours, theirs = (None if one[key] is None else str(one[key]).partition("+")[0] for one in (present, made))
+            if None not in (ours, theirs) and ours != theirs:
+                began = said.format(made[key])
+                raise InputError(
+                    f"{Path(folder) / run} was made with {began}, this is {said.format(present[key])}, and the two "
+                    f"cannot be compared: finish with {began}, or delete the older runs in {folder}"
                 )
 
 

@@ -60,7 +60,7 @@ def write(
         write_cell(
             folder / cell.name,
             cell,
-            _table(_rows(number, cell, sensitivity, variation)),
+            numbers(cell, number, sensitivity, variation),
             steps=_steps(cell)[-1],
             accuracy={"train": 0.9, "test": 0.9} if cell.training else {},
             fitted=fitted(cell),
@@ -87,6 +87,11 @@ def results(
     rows = [row for number, cell in numbered for row in _rows(number, cell, sensitivity, variation)]
     table = _described(_table(rows), {cell.name: cell for _, cell in numbered}, done)
     return Results(folder, of, done, {}, (), table)
+
+
+def numbers(cell: Cell, number: int, sensitivity: Truth, variation: Truth) -> pd.DataFrame:
+    """The table of a cell, the noise of its steps being that of `number`."""
+    return _table(_rows(number, cell, sensitivity, variation))
 
 
 def _table(rows) -> pd.DataFrame:

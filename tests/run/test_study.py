@@ -126,6 +126,13 @@ def test_another_study_in_the_same_folder_is_refused(done):
     )
 
 
+def test_what_another_version_began_is_refused_before_anything_is_trained(tmp_path):
+    made = {"plan": STUDY.identity, "provenance": {"pliant": "0.0.0"}}
+    records.write_json(tmp_path / "max_pool-seed0" / "record.json", made)
+    with pytest.raises(InputError, match=r"max_pool-seed0 was made with pliant 0\.0\.0, "):
+        execute(STUDY, tmp_path, lambda stage: pytest.fail("it began"))
+
+
 def test_the_gallery_shows_what_was_measured(done):
     folder, _ = done
     with np.load(folder / "gallery.npz", allow_pickle=False) as gallery:

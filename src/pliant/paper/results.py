@@ -92,13 +92,19 @@ def ended(folder: Path, plan: Plan) -> tuple[dict[str, dict[str, Any]], dict[str
         record = records.read_json(path)
         _check(record, path, cells)
         (done if record["status"] == "done" else failed)[path.parent.name] = record
+    check_together(folder, plan, done)
+    return done, failed
+
+
+def check_together(folder: Path, plan: Plan, done: dict[str, dict[str, Any]]) -> None:
+    """Raise `InputError`, as `ended` does, for records of finished cells that cannot be compared."""
+    cells = {cell.name: cell for cell in plan.cells}
     records.check_comparable(folder, done, ("version", "torch", "device", "threads"))
     trained = {run: record for run, record in done.items() if record.get("precision")}
     records.check_comparable(folder, trained, ("precision",))
     for data in {cell.task.data for cell in plan.cells}:
         same = {run: record for run, record in done.items() if cells[run].task.data == data}
         records.check_comparable(folder, same, ("data digest",))
-    return done, failed
 
 
 def _check(record: Any, path: Path, cells: dict[str, Cell]) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from pliant import records
 from pliant._checks import InputError
-from pliant.paper.results import ended
+from pliant.paper.results import check_together, ended
 from pliant.plan import Cell, Plan
 from pliant.run.rows import gather, is_done
 
@@ -51,41 +51,59 @@ def execute_plan(
     """Carry out what the folder does not hold yet; returns the names of cells that failed, whose records say why.
 
     plan.json first, a folder for each cell, measurements.parquet last. Killed at any instant and called again it goes
-    on, each cell from its last checkpoint. Raises `InputError` if the folder holds another plan, or no cell succeeds.
+    on, each cell from its last checkpoint. Raises `InputError` if the folder holds another plan, runs that could not be
+    compared with those made now, or if no cell succeeds; and as soon as a cell ends that cannot be compared.
     """
     failed = []
     records.check_writable(folder)
     with records.alone(folder):
         claim(plan, folder)
         records.sweep(folder)
-        ended(folder, plan)
-        missing = [cell for cell in plan.cells if not is_done(folder / cell.name, cell)]
+        missing = outlook(plan, folder).missing
+        done, _ = ended(folder, plan)
         for event in engine.run(missing, folder, plan.threads):
             on_event(event)
+            name = event.cell.name
             if event.end == "failed":
-                failed.append(event.cell.name)
+                failed.append(name)
+            elif event.end:
+                done[name] = records.read_json(folder / name / "record.json")
+                check_together(folder, plan, done)
         gather(folder, plan)
     return tuple(failed)
 
 
 def claim(plan: Plan, folder: Path) -> None:
     """Make the folder this plan's. Raises `InputError` if it is another's already, or cannot be written."""
-    path = folder / "plan.json"
-    if path.exists():
-        held = Plan.from_json(records.read_json(path))
-        if held.identity != plan.identity:
-            raise InputError(f"{folder} holds the plan {held.identity}, not {plan.identity}: name another folder")
-        return
-    records.write_json(path, plan.to_json())
+    if not _is_claimed(plan, folder):
+        records.write_json(folder / "plan.json", plan.to_json())
 
 
 def outlook(plan: Plan, folder: Path) -> Outlook:
-    """What the folder holds of the plan and what is missing, with an estimate of the time from what is done."""
+    """What the folder holds of the plan and what is missing, with an estimate of the time from what is done.
+
+    Raises `InputError` if it holds another plan, or if something is missing that could not be compared with what is
+    done: runs of another pliant, torch or number of threads.
+    """
+    _is_claimed(plan, folder)
     done = tuple(cell for cell in plan.cells if is_done(folder / cell.name, cell))
     missing = tuple(cell for cell in plan.cells if cell not in done)
-    measured = [(cost(cell), records.read_json(folder / cell.name / "record.json")["seconds"]) for cell in done]
+    found = {cell.name: records.read_json(folder / cell.name / "record.json") for cell in done}
+    if missing:
+        records.check_present(folder, found, plan.threads)
+    measured = [(cost(cell), found[cell.name]["seconds"]) for cell in done]
     pace = sum(seconds for _, seconds in measured) / sum(guess for guess, _ in measured) if measured else 1.0
     return Outlook(done, missing, pace * sum(map(cost, missing)))
+
+
+def _is_claimed(plan: Plan, folder: Path) -> bool:
+    path = folder / "plan.json"
+    if not path.exists():
+        return False
+    held = Plan.from_json(records.read_json(path))
+    if held.identity != plan.identity:
+        raise InputError(f"{folder} holds the plan {held.identity}, not {plan.identity}: name another folder")
+    return True
 
 
 def cost(cell: Cell) -> float:

@@ -64,7 +64,8 @@ def execute(study: Study, folder: Path, on_stage: Callable[[Stage], None] | None
     """Train and measure every net of the study; returns `folder`, which holds the records.
 
     Each net is measured before training, with untouched and with calibrated batch norm, and after it. What a folder
-    holds of the same study already is not done again. Raises `InputError` if the folder holds another study.
+    holds of the same study already is not done again. Raises `InputError` if the folder holds another study, or nets
+    of another version of pliant or torch beside which new ones could not stand.
 
     plan.json, data.json, gallery.npz; for each net a folder with record.json, weights.safetensors and one saved
     profile for each measurement; measurements.parquet with all raw numbers (run, step, batch_norm, layer_index,
@@ -75,6 +76,8 @@ def execute(study: Study, folder: Path, on_stage: Callable[[Stage], None] | None
     names = [f"{downsampling}-seed{study.seed}" for downsampling in study.downsampling]
     open_runs = [name for name in names if not _done(study, folder / name)]
     if open_runs or not (folder / "data.json").exists():
+        finished = [name for name in names if name not in open_runs]
+        records.check_present(folder, {name: records.read_json(folder / name / "record.json") for name in finished})
         data = load(study.data)
         records.write_json(folder / "plan.json", study.to_json())
         write_gallery(folder / "gallery.npz", data, _deformation(study), study)
