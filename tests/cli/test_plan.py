@@ -61,6 +61,24 @@ def test_a_dry_run_lists_what_is_missing_and_does_nothing(tmp_path, capsys, monk
     assert "shows what came out" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"metrics": None}, "metrics=None of Cell: it takes a list, each item a string"),
+        ({"measuring": None}, "measuring=None of Cell: it takes the fields of a Measuring"),
+        ({"task": None}, "task=None of Cell: it takes the fields of a Task"),
+        ({"metrics": ["cosine", "cosin"]}, "unknown metric 'cosin'. Did you mean 'cosine'?"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused_before_anything_is_written(tmp_path, capsys, change, said):
+    plan = fake_study.plan(seeds=1, figures=("3b",)).to_json()
+    plan["cells"][1] |= change
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert cli.run(["run", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run")]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
 def test_run_refuses_what_it_cannot_use(tmp_path, capsys):
     assert cli.run(["run", str(tmp_path / "none.json")]) == 2
     assert "none.json: no such file; `pliant plan ruderman2018" in " ".join(capsys.readouterr().err.split())

@@ -85,6 +85,34 @@ def test_a_plan_comes_back_from_json_and_knows_its_identity():
             "metrics=('cosine', 'euclidean'), paddings=('zeros', 'border'): the reference protocol "
             "(cosine, reflection) is one of them",
         ),
+        (lambda: Cell(metrics=("cosine", "cosin")), "unknown metric 'cosin'. Did you mean 'cosine'?"),
+        (lambda: Cell(paddings=("zeros", "wrap")), "unknown padding 'wrap'. Known: border, reflection, zeros."),
+        (lambda: Cell(metrics=("cosine", "cosine")), "metrics=('cosine', 'cosine'): name each once"),
+        (
+            lambda: Cell.from_json({"metrics": "cosine"}),
+            "metrics='cosine' of Cell: it takes a list, each item a string",
+        ),
+        (lambda: Cell.from_json({"metrics": None}), "metrics=None of Cell: it takes a list, each item a string"),
+        (lambda: Cell.from_json({"paddings": [1]}), "paddings=(1,) of Cell: it takes a list, each item a string"),
+        (lambda: Cell.from_json({"measuring": None}), "measuring=None of Cell: it takes the fields of a Measuring"),
+        (lambda: Cell.from_json({"task": None}), "task=None of Cell: it takes the fields of a Task"),
+        (lambda: Cell.from_json({"task": "labels"}), "Task is a JSON object, got 'labels'"),
+        (lambda: Cell.from_json([]), "Cell is a JSON object, got []"),
+        (lambda: Cell.from_json({"moments": 2.5}), "moments=2.5 of Cell: it takes a whole number"),
+        (
+            lambda: Cell.from_json({"task": {"limit": "all"}}),
+            "limit='all' of Task: it takes a whole number or null",
+        ),
+        (lambda: Plan("x", ("cell",)), "cells=('cell',) of Plan: it takes a list, each item the fields of a Cell"),
+        (lambda: Plan.from_json({"schema": 1, "name": None, "cells": [{}]}), "name=None of Plan: it takes a string"),
+        (
+            lambda: Plan.from_json({"name": "x", "cells": [{}]}),
+            'this is no plan, it has no "schema": `pliant plan` writes it, in a plan of your own it is 1',
+        ),
+        (
+            lambda: Plan.from_json({"schema": "1"}),
+            "the plan has schema '1', which is no version: this version of pliant writes 1",
+        ),
         (
             lambda: Cell(Task(data="photographs"), training=Training()),
             "the embedded photographs have no labels: nothing can be trained on them",
@@ -104,6 +132,12 @@ def test_what_makes_no_sense_is_refused(make, said):
     with pytest.raises(InputError) as error:
         make()
     assert str(error.value) == said
+
+
+def test_a_list_stands_for_a_tuple_and_a_whole_number_for_a_float():
+    cell = Cell(metrics=["cosine"], net=Net(width=1))
+    assert cell == Cell(metrics=("cosine",), net=Net(width=1.0))
+    assert Plan("x", [cell]).identity == Plan("x", (cell,)).identity
 
 
 def test_cells_of_one_name_are_refused():

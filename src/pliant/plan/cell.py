@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from pliant._checks import require, unknown
-from pliant.plan.payload import as_floats, build, identity, later, to_payload
-from pliant.plan.study import Measuring, Training, check_net
+from pliant.plan.payload import build, check_types, identity, later, to_payload
+from pliant.plan.study import METRICS, PADDINGS, Measuring, Training, check_net
 
 TASKS = ("labels", "random_labels", "random_images", "shuffled_pixels", "templates")
 PREPROCESSING = ("image", "dataset", "unit")
@@ -36,7 +36,7 @@ class Task:
     preprocessing: str = "image"
 
     def __post_init__(self) -> None:
-        as_floats(self)
+        check_types(self)
         if self.kind not in TASKS:
             raise unknown("task", self.kind, TASKS)
         if self.preprocessing not in PREPROCESSING:
@@ -64,7 +64,7 @@ class Net:
     pool_skip: int = later(0)
 
     def __post_init__(self) -> None:
-        as_floats(self)
+        check_types(self)
         check_net(self.downsampling, self.padding_mode, self.pool_skip)
         if self.family not in FAMILIES:
             raise unknown("family", self.family, FAMILIES)
@@ -96,9 +96,15 @@ class Cell:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(0 <= self.seed < 1 << 64, f"seed={self.seed}: a seed is an integer from 0 to 2^64 - 1")
         require(self.moments >= 2, f"moments={self.moments}: the two ends at least")
         require(bool(self.choice), "choice='': name the protocol of training, such as 'reference'")
+        for kind, names, known in (("metric", self.metrics, METRICS), ("padding", self.paddings, PADDINGS)):
+            for name in names:
+                if name not in known:
+                    raise unknown(kind, name, known)
+            require(len(set(names)) == len(names), f"{kind}s={names}: name each once")
         require(
             self.measuring.metric in self.metrics and self.measuring.padding in self.paddings,
             f"metrics={self.metrics}, paddings={self.paddings}: the reference protocol "
@@ -129,14 +135,16 @@ class Cell:
     @classmethod
     def from_json(cls, payload: dict[str, Any]) -> "Cell":
         """The cell whose fields these are; an unknown one raises `InputError`."""
-        fields = dict(payload) if isinstance(payload, dict) else payload
-        for name, kind in (("task", Task), ("net", Net), ("training", Training), ("measuring", Measuring)):
-            if isinstance(fields, dict) and fields.get(name) is not None:
-                fields[name] = build(kind, fields[name])
-        for name in ("metrics", "paddings"):
-            if isinstance(fields, dict) and name in fields:
-                fields[name] = tuple(fields[name])
-        return build(cls, fields)
+        kinds = {"task": Task, "net": Net, "training": Training, "measuring": Measuring}
+        if not isinstance(payload, dict):
+            return build(cls, payload)
+        return build(
+            cls,
+            {
+                name: build(kinds[name], value) if name in kinds and value is not None else value
+                for name, value in payload.items()
+            },
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""

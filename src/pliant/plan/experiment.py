@@ -7,7 +7,7 @@ from typing import Any
 
 from pliant._checks import require
 from pliant.plan.cell import Cell
-from pliant.plan.payload import SCHEMA, build, check_schema, identity, to_payload
+from pliant.plan.payload import SCHEMA, build, check_schema, check_types, identity, to_payload
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Plan:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(bool(self.cells), f"the plan {self.name!r} has no cells: nothing would be run")
         require(self.threads >= 1, f"threads={self.threads}: at least 1")
         twice = [name for name, count in Counter(cell.name for cell in self.cells).items() if count > 1]

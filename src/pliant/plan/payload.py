@@ -3,13 +3,16 @@
 import dataclasses
 import hashlib
 import json
-from typing import Any, TypeVar
+import reprlib
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pliant._checks import InputError, require, unknown
 
 SCHEMA = 1
 
 _LATER = "later"
+_SAID = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", NoneType: "null"}
 
 Default = TypeVar("Default")
 
@@ -33,16 +36,32 @@ def to_payload(plan: Any) -> dict[str, Any]:
 def check_schema(payload: Any) -> None:
     """Raise `InputError` for what is no plan, or one of a newer version."""
     require(isinstance(payload, dict), f"a plan is a JSON object, got {type(payload).__name__}")
-    schema = payload.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise InputError(f"the plan has schema {schema!r}; this version of pliant reads {SCHEMA}: update pliant")
+    require(
+        "schema" in payload,
+        f'this is no plan, it has no "schema": `pliant plan` writes it, in a plan of your own it is {SCHEMA}',
+    )
+    schema = payload["schema"]
+    if not isinstance(schema, int) or schema < 1:
+        raise InputError(f"the plan has schema {schema!r}, which is no version: this version of pliant writes {SCHEMA}")
+    require(schema <= SCHEMA, f"the plan has schema {schema!r}; this version of pliant reads {SCHEMA}: update pliant")
 
 
-def as_floats(plan: Any) -> None:
-    """1 becomes 1.0 where a float is meant: equal plans have one identity."""
+def check_types(plan: Any) -> None:
+    """Raise `InputError` for a field that has not the type it is declared with.
+
+    1 becomes 1.0 where a number is meant, and a list a tuple: equal plans have one identity.
+    """
     for declared in dataclasses.fields(plan):
-        if declared.type is float:
-            object.__setattr__(plan, declared.name, float(getattr(plan, declared.name)))
+        value = getattr(plan, declared.name)
+        if declared.type is float and type(value) is int:
+            value = float(value)
+        elif get_origin(declared.type) is tuple and isinstance(value, list):
+            value = tuple(value)
+        require(
+            _belongs(value, declared.type),
+            f"{declared.name}={reprlib.repr(value)} of {type(plan).__name__}: it takes {_said(declared.type)}",
+        )
+        object.__setattr__(plan, declared.name, value)
 
 
 def build(kind: Any, fields: Any) -> Any:
@@ -58,6 +77,28 @@ def build(kind: Any, fields: Any) -> Any:
         if isinstance(error, InputError):
             raise
         raise InputError(f"a field of {kind.__name__} has the wrong type: {error}") from error
+
+
+def _belongs(value: Any, kind: Any) -> bool:
+    kinds = get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_belongs(item, kinds[0]) for item in value)
+    if get_origin(kind) is Literal:
+        return isinstance(value, str)
+    if kinds:
+        return any(_belongs(value, one) for one in kinds)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _said(kind: Any) -> str:
+    kinds = get_args(kind)
+    if get_origin(kind) is tuple:
+        return f"a list, each item {_said(kinds[0])}"
+    if get_origin(kind) is Literal:
+        return _said(str)
+    if kinds:
+        return " or ".join(map(_said, kinds))
+    return _SAID.get(kind) or f"the fields of a {kind.__name__}"
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from pliant._checks import require, unknown
-from pliant.plan.payload import SCHEMA, as_floats, build, check_schema, identity, later, to_payload
+from pliant.plan.payload import SCHEMA, build, check_schema, check_types, identity, later, to_payload
 
 DOWNSAMPLING = ("subsample", "max_pool", "average_pool", "strided", "strided_relu")
 """The five nets of Ruderman et al. 2018."""
@@ -15,6 +15,8 @@ MORE_DOWNSAMPLING = ("blur_pool", "max_blur_pool", "strided_blur", "aps", "lps",
 """What a net may have instead."""
 
 PADDING_MODES = ("zeros", "circular")
+METRICS = ("cosine", "euclidean")
+PADDINGS = ("zeros", "border", "reflection")
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class Training:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(self.epochs >= 0, f"epochs={self.epochs}: must be 0 or more")
         require(self.batch_size >= 2, f"batch_size={self.batch_size}: batch norm needs at least 2 images a step")
-        as_floats(self)
         require(0 < self.peak_rate < math.inf, f"peak_rate={self.peak_rate}: must be positive and finite")
         require(0 <= self.warmup < 1, f"warmup={self.warmup}: a share of all steps, at least 0 and below 1")
         require(self.crop >= 0, f"crop={self.crop}: pixels of padding, 0 or more")
@@ -68,9 +70,9 @@ class Measuring:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        as_floats(self)
-        if self.metric not in ("cosine", "euclidean"):
-            raise unknown("metric", self.metric, ("cosine", "euclidean"))
+        check_types(self)
+        if self.metric not in METRICS:
+            raise unknown("metric", self.metric, METRICS)
         require(self.grid >= 2, f"grid={self.grid}: a thin plate needs at least 2 control points a side")
         require(
             0 <= self.reach < math.inf, f"reach={self.reach}: the largest displacement, pixels, 0 or more and finite"
@@ -78,8 +80,8 @@ class Measuring:
         require(self.replicates >= 1, f"replicates={self.replicates}: a bootstrap needs at least 1")
         require(self.images >= 2, f"images={self.images}: a median over pairs needs at least 2 images")
         require(self.block >= 2, f"block={self.block}: a block needs at least 2 images")
-        if self.padding not in ("zeros", "border", "reflection"):
-            raise unknown("padding", self.padding, ("zeros", "border", "reflection"))
+        if self.padding not in PADDINGS:
+            raise unknown("padding", self.padding, PADDINGS)
         require(0 < self.level < 1, f"level={self.level}: a confidence level lies between 0 and 1")
 
 
@@ -113,10 +115,10 @@ class Study:
     pool_skip: int = later(0)
 
     def __post_init__(self) -> None:
+        check_types(self)
         require(bool(self.downsampling), "downsampling=(): name at least one, such as 'max_pool'")
         for name in self.downsampling:
             check_net(name, self.padding_mode, self.pool_skip)
-        as_floats(self)
         require(
             len(set(self.downsampling)) == len(self.downsampling), f"downsampling={self.downsampling}: name each once"
         )
@@ -140,6 +142,4 @@ class Study:
         fields = {name: value for name, value in payload.items() if name != "schema"}
         fields["training"] = build(Training, fields.get("training", {}))
         fields["measuring"] = build(Measuring, fields.get("measuring", {}))
-        if "downsampling" in fields:
-            fields["downsampling"] = tuple(fields["downsampling"])
         return build(cls, fields)
