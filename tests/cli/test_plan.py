@@ -1,12 +1,16 @@
 """`pliant plan` and `pliant run`, as a user types them."""
 
 import json
+import os
+from dataclasses import replace
 
 import pytest
 from paper import fake_study
 
 from pliant import cli
+from pliant.cli.run_plan import _duration
 from pliant.plan import Plan
+from pliant.run.plan import outlook
 
 
 def test_a_plan_is_printed_and_can_be_read_back(capsys):
@@ -83,5 +87,28 @@ def test_run_refuses_what_it_cannot_use(tmp_path, capsys):
     assert cli.run(["run", str(tmp_path / "none.json")]) == 2
     assert "none.json: no such file; `pliant plan ruderman2018" in " ".join(capsys.readouterr().err.split())
     (tmp_path / "plan.json").write_text(json.dumps(fake_study.plan(seeds=1, figures=("3b",)).to_json()))
-    assert cli.run(["run", str(tmp_path / "plan.json"), "--address", "here:1"]) == 2
-    assert "give --engine ray too" in capsys.readouterr().err
+    for options, said in (
+        (["--address", "here:1"], "give --engine ray too"),
+        (["--jobs", "0"], "--jobs 0: 1 or more processes"),
+        (["--jobs", "-1"], "--jobs -1: 1 or more processes"),
+        (["--jobs", "3", "--engine", "ray"], "--jobs 3 is of local processes"),
+    ):
+        assert cli.run(["run", str(tmp_path / "plan.json"), *options]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_there_are_as_many_jobs_as_cores_that_may_be_used(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 6}, raising=False)
+    plan = fake_study.plan(seeds=1, figures=("3b",))
+    seconds = outlook(plan, tmp_path / "run").seconds
+    for threads, engine, said in (
+        (1, "local", f"about {_duration(seconds / 3)} with 3 jobs\n"),
+        (2, "local", f"about {_duration(seconds)} with 1 job\n"),
+        (1, "ray", f"about {_duration(seconds)} one after the other\n"),
+    ):
+        (tmp_path / "plan.json").write_text(json.dumps(replace(plan, threads=threads).to_json()))
+        command = ["run", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run"), "--dry-run", "--engine", engine]
+        assert cli.run(command) == 0
+        assert said in capsys.readouterr().out

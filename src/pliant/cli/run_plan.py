@@ -34,7 +34,8 @@ def run(
     out
         Folder of the run; by default runs/NAME-PLAN, PLAN being the plan's identity.
     jobs
-        Processes beside each other; by default as many as the cores allow for the plan's threads.
+        Local processes beside each other, 1 or more; by default as many as the cores that this process may use allow
+        for the plan's threads. A Ray cluster has as many as its own cores allow.
     engine
         "local" processes, or "ray".
     address
@@ -44,14 +45,19 @@ def run(
     """
     require(plan.is_file(), f"{plan}: no such file; `pliant plan ruderman2018 --data cifar10 > {plan}` writes one")
     require(address is None or engine == "ray", f"--address {address} is of a Ray cluster: give --engine ray too")
+    require(jobs is None or jobs >= 1, f"--jobs {jobs}: 1 or more processes; without it as many as the cores allow")
+    require(jobs is None or engine == "local", f"--jobs {jobs} is of local processes: a Ray cluster knows its own")
     what = Plan.from_json(records.read_json(plan))
     folder = out or Path("runs") / f"{what.name}-{what.identity}"
-    count = jobs or max(1, (os.cpu_count() or 1) // what.threads)
+    count = jobs or max(1, _cores() // what.threads)
     console = Console()
     before = outlook(what, folder)
+    pace = f"{_duration(before.seconds)} one after the other"
+    if engine == "local":
+        pace = f"{_duration(before.seconds / count)} with {count} job{'' if count == 1 else 's'}"
     console.print(
         f"{what.name}, {what.scale or 'own'} scale, plan {what.identity}: {len(before.done)} of {len(what.cells)} runs "
-        f"done, {len(before.missing)} to go, about {_duration(before.seconds / count)} with {count} jobs",
+        f"done, {len(before.missing)} to go, about {pace}",
         highlight=False,
         soft_wrap=True,
     )
@@ -71,6 +77,11 @@ def run(
         console.print(f"failed: {name}: {said}", style="red", highlight=False, markup=False, soft_wrap=True)
     console.print(f"Run: {folder}. `pliant report {folder}` shows what came out.", soft_wrap=True, highlight=False)
     return 0
+
+
+def _cores() -> int:
+    """The cores that this process may use: under taskset or in a container perhaps fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _engine(name: str, jobs: int, address: str | None) -> Engine:
