@@ -1,30 +1,43 @@
-"""Plans carried out by an engine whose nets are made up: what is refused before and between cells."""
+"""From a plan to its report by an engine whose nets are made up, and what is refused before and between cells."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from paper import fake_study, made_truths
 
+from pliant import records, report
 from pliant._checks import InputError
+from pliant.paper import figures
+from pliant.paper.claims import write_claims
+from pliant.paper.results import Results
 from pliant.plan import Cell
-from pliant.run.plan import Event, execute_plan, outlook
-from pliant.run.rows import write_cell
+from pliant.report import verdicts
+from pliant.run.plan import Engine, Event, Outlook, execute_plan, outlook
+from pliant.run.rows import write_cell, write_failure
 
-PLAN = fake_study.plan(2, ("3b",))
+WHOLE = fake_study.plan(3, ("2c", "2d"))
+PLAN = replace(WHOLE, cells=tuple(cell for cell in WHOLE.cells if cell.choice == "reference"))
 
 
 @dataclass
 class MadeUp:
-    """An engine that writes made-up numbers. provenance: of cells, by name, where it is not that of this process."""
+    """An engine that writes made-up numbers. provenance: of cells, by name, where it is not that of this process;
+    failing: cells that fail.
+    """
 
     provenance: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failing: tuple[Cell, ...] = ()
     begun: list[Cell] = field(default_factory=list)
 
     def run(self, cells, folder, threads):
         for cell in cells:
             self.begun.append(cell)
             yield Event(cell, "working", 0.5)
+            if cell in self.failing:
+                write_failure(folder / cell.name, cell, "no luck")
+                yield Event(cell, "failed", 1.0, "failed", "no luck")
+                continue
             number = PLAN.cells.index(cell)
             write_cell(
                 folder / cell.name,
@@ -39,6 +52,37 @@ class MadeUp:
                 **{"device": "cpu", "threads": threads, **self.provenance.get(cell.name, {})},
             )
             yield Event(cell, "done", 1.0, "done")
+
+
+def test_from_the_plan_to_the_report(tmp_path, monkeypatch):
+    assert isinstance(MadeUp(), Engine)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    events = []
+    assert execute_plan(PLAN, whole, MadeUp(), events.append) == ()
+    assert [event.cell for event in events if event.end == "done"] == list(PLAN.cells)
+    assert outlook(PLAN, whole) == Outlook(PLAN.cells, (), 0.0)
+
+    lost = PLAN.cells[3:5]
+    assert execute_plan(PLAN, resumed, MadeUp(failing=lost)) == tuple(cell.name for cell in lost)
+    assert Results.read(resumed).failed == {cell.name: "no luck" for cell in lost}
+    engine = MadeUp()
+    assert execute_plan(PLAN, resumed, engine) == ()
+    assert engine.begun == list(lost)
+    table = "measurements.parquet"
+    assert (resumed / table).read_bytes() == (whole / table).read_bytes()
+
+    found = {finding.claim.id: finding for finding in write_claims(resumed)}
+    judged = {name: finding.verdict for name, finding in found.items() if finding.verdict != "not run"}
+    expected = ["pooling_lowers", "pooling_rises", "rises_early", "rises_late", "training_changes", "nets_converge"]
+    expected += ["similar_after", "similar_by_layer", "spread_small_after", "training_smooths", "when_smooth"]
+    assert judged == dict.fromkeys([*expected, "smoothing_monotone"], "supported")
+    assert all(found[name].reference.interval.n == 3 for name in judged)
+
+    monkeypatch.setattr(figures, "WHOLE", ("2c",))
+    monkeypatch.setattr(verdicts, "DRAWN", ())
+    page = report.study(resumed).read_text()
+    assert f"12 supported, {len(found) - 12} not run" in page
+    assert records.read_json(resumed / "claims.json")["plan"] == PLAN.identity
 
 
 @pytest.mark.parametrize(
