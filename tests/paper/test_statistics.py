@@ -13,6 +13,7 @@ from pliant.paper.replicate import Absent, Replicate, mean_over_layers
 from pliant.paper.statistics import POOLING, half_reached, rise_beyond_fall, size_of_change
 from pliant.paper.verdict import Above, AllBelow, Below, Inside, number, ratio
 from pliant.plan import DOWNSAMPLING
+from pliant.stats import student
 
 TOST = "90% interval (two one-sided tests at 5%)"
 STEPS = np.array([0.0, 1.0, 10.0, 100.0])
@@ -255,6 +256,16 @@ def test_all_below_is_wrong_as_rarely_as_its_level_says(truths, of):
     for _ in range(400):
         found.append(rule.judge({str(i): rng.normal(truth, 1.0, 5) for i, truth in enumerate(truths)}).verdict)
     assert found.count(of) / len(found) <= 0.05
+
+
+@pytest.mark.parametrize("several", [3, 5])
+def test_corrected_intervals_of_three_seeds_hold_all_truths_at_once(several):
+    drawn = np.random.default_rng(several).normal(4.0, 2.0, (2000, several, 3))
+    level = AllBelow(number(-1e9)).judge(dict(enumerate(drawn[0]))).interval.level
+    held = [all(one.low <= 4.0 <= one.high for one in (student(column, level) for column in each)) for each in drawn]
+    assert 0.93 <= np.mean(held) <= 0.97
+    found = [AllBelow(number(4.0)).judge(dict(enumerate(each))).verdict for each in drawn]
+    assert found.count("refuted") / len(found) <= 0.035  # one side of the intervals: half of 5%
 
 
 def test_rules_read_as_sentences():
