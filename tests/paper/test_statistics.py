@@ -264,8 +264,6 @@ def test_corrected_intervals_of_three_seeds_hold_all_truths_at_once(several):
     level = AllBelow(number(-1e9)).judge(dict(enumerate(drawn[0]))).interval.level
     held = [all(one.low <= 4.0 <= one.high for one in (student(column, level) for column in each)) for each in drawn]
     assert 0.93 <= np.mean(held) <= 0.97
-    found = [AllBelow(number(4.0)).judge(dict(enumerate(each))).verdict for each in drawn]
-    assert found.count("refuted") / len(found) <= 0.035  # one side of the intervals: half of 5%
 
 
 def test_rules_read_as_sentences():

@@ -9,7 +9,6 @@ from paper import fake_study, made_truths
 from pliant import records, report
 from pliant._checks import InputError
 from pliant.paper import figures
-from pliant.paper.claims import write_claims
 from pliant.paper.results import Results
 from pliant.plan import Cell
 from pliant.report import verdicts
@@ -71,18 +70,18 @@ def test_from_the_plan_to_the_report(tmp_path, monkeypatch):
     table = "measurements.parquet"
     assert (resumed / table).read_bytes() == (whole / table).read_bytes()
 
-    found = {finding.claim.id: finding for finding in write_claims(resumed)}
-    judged = {name: finding.verdict for name, finding in found.items() if finding.verdict != "not run"}
-    expected = ["pooling_lowers", "pooling_rises", "rises_early", "rises_late", "training_changes", "nets_converge"]
-    expected += ["similar_after", "similar_by_layer", "spread_small_after", "training_smooths", "when_smooth"]
-    assert judged == dict.fromkeys([*expected, "smoothing_monotone"], "supported")
-    assert all(found[name].reference.interval.n == 3 for name in judged)
-
-    monkeypatch.setattr(figures, "WHOLE", ("2c",))
+    monkeypatch.setattr(figures, "WHOLE", ())
     monkeypatch.setattr(verdicts, "DRAWN", ())
     page = report.study(resumed).read_text()
-    assert f"12 supported, {len(found) - 12} not run" in page
-    assert records.read_json(resumed / "claims.json")["plan"] == PLAN.identity
+    written = records.read_json(resumed / "claims.json")
+    assert (written["plan"], written["runs"]) == (PLAN.identity, {"done": 15, "failed": 0, "missing": 0})
+    judged = {claim["id"]: claim for claim in written["claims"] if claim["verdict"] != "not run"}
+    supported = ["pooling_lowers", "pooling_rises", "rises_early", "rises_late", "training_changes", "nets_converge"]
+    supported += ["similar_after", "similar_by_layer", "spread_small_after"]
+    supported += ["training_smooths", "when_smooth", "smoothing_monotone"]
+    assert {name: claim["verdict"] for name, claim in judged.items()} == dict.fromkeys(supported, "supported")
+    assert all(claim["rulings"][0]["interval"]["n"] == 3 for claim in judged.values())
+    assert f"12 supported, {len(written['claims']) - 12} not run" in page
 
 
 @pytest.mark.parametrize(
