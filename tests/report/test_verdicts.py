@@ -1,9 +1,13 @@
 """The page of a study, of made-up nets: verdicts first, all of it from the records."""
 
 import re
+import shutil
 from dataclasses import replace
+from math import nan
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from paper import fake_study
 
@@ -11,14 +15,18 @@ from pliant import cli, records, report
 from pliant.paper import figures
 from pliant.paper.claims import judge
 from pliant.paper.figures.averages import averages, remarks
-from pliant.paper.figures.panels import PANELS
+from pliant.paper.figures.panels import CONTROLLED, PANELS
 from pliant.paper.look import NETS
-from pliant.paper.plans import MEMORISING, REFERENCE
+from pliant.paper.plans import CONTROLS, MEMORISING, REFERENCE
 from pliant.paper.results import Results
-from pliant.report import verdicts
+from pliant.report import pages, verdicts
 from pliant.report.panel_chart import chart
 from pliant.report.spreads import spreads
-from pliant.report.verdicts import headline
+from pliant.report.verdicts import accuracies, claims_table, facts, headline
+from pliant.run.rows import COLUMNS
+from pliant.stats import Interval, student
+
+COMMITTED = Path(__file__).parents[2] / "docs/results/ruderman2018-small"
 
 
 def sensitivity(moment):
@@ -78,6 +86,140 @@ def test_every_link_within_the_page_leads_somewhere(page):
     links = set(re.findall(r'<a href="#([^"]+)"', body))
     assert links
     assert links <= anchors
+
+
+def test_each_claim_leads_to_its_figures_and_to_its_protocols(findings, page):
+    table = page[page.index('class="verdicts"') : page.index('id="figures"')]
+    rows = {re.findall(r'href="#(\w+)"', row)[0]: row for row in table.split("\n") if row.startswith("<tr><th scope")}
+    sections = page[page.index('id="claims"') :].split('<section class="claim" id="')[1:]
+    for finding, section in zip(findings, sections, strict=True):
+        name = finding.claim.id
+        assert section.startswith(f'{name}"')
+        shown = re.findall(r'href="#(figure-[^"]+)"', rows[name])
+        assert shown == re.findall(r'href="#(figure-[^"]+)"', section)
+        assert shown, name
+        assert all(f'id="{anchor}"' in page for anchor in shown)
+        assert f'href="#{name}-protocols"' in rows[name]
+        protocols = section[section.index(f'<details id="{name}-protocols">') : section.index("</details>")]
+        assert protocols.count('<th scope="row">') == len(finding.rulings)
+
+
+def test_what_other_images_teach_is_shown_beside_what_it_is_compared_with(results):
+    for name, (task, _) in CONTROLLED.items():
+        (panel,) = PANELS[name]
+        drawn = averages(results, panel)
+        assert [line.series for line in drawn] == list(CONTROLS)
+        for line in drawn:
+            rows = results.sensitivity(
+                task=task, downsampling=line.series, last=True, batch_norm="as_is", metric="cosine", padding="zeros"
+            )
+            assert line.table["mean"].tolist() == pytest.approx(rows.groupby("layer_index")["value"].mean().tolist())
+
+
+def test_a_page_with_all_its_figures_stays_below_5_megabytes(results, findings, tmp_path, monkeypatch):
+    """The figures are those of a whole run, photographs and all."""
+
+    def drawn(_, folder, names):
+        for name in verdicts.DRAWN:
+            source = COMMITTED / f"figure-{'3' if name == '3a' else name}.svg"
+            shutil.copy(source, tmp_path / f"figure-{name}.svg")
+        return sorted(tmp_path.glob("*.svg"))
+
+    monkeypatch.setattr(figures, "draw", drawn)
+    monkeypatch.setattr(verdicts, "write_claims", lambda folder: findings)
+    content = verdicts.context(results)
+    charts = content.pop("charts_by_name")
+    path = pages._write(tmp_path / "report.html", "verdicts.html.jinja", charts, **content)
+    whole = path.read_text()
+    assert all(f'<section id="figure-{name}" class="drawn"><svg' in whole for name in verdicts.DRAWN)
+    assert all(f'"chart-figure-{name}"' in whole for name in ("2a", "2c", "2d", "3b", "4b", "4c", "5a", "5b"))
+    assert 3_000_000 < path.stat().st_size < 5_000_000
+
+
+def test_the_summary_holds_every_number_that_may_be_quoted(folder, results, findings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(figures, "WHOLE", ("2c",))
+    monkeypatch.setattr(report, "study", lambda folder: folder / "report.html")
+    monkeypatch.setattr(verdicts, "write_claims", lambda folder: findings)
+    assert cli.run(["report", str(folder), "--figures", str(tmp_path)]) == 0
+    names = ["claims.json", "claims.md", "figure-2c.svg", "measurements.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    printed = capsys.readouterr().out.split()
+    assert all(str(tmp_path / name) in printed for name in names)
+    assert (tmp_path / "claims.md").read_text() == claims_table(findings)
+    assert (tmp_path / "claims.json").stat().st_size < 150_000
+    written = records.read_json(tmp_path / "claims.json")
+    assert (written["plan"], [claim["id"] for claim in written["claims"]]) == (
+        results.plan.identity,
+        [finding.claim.id for finding in findings],
+    )
+    for claim, finding in zip(written["claims"], findings, strict=True):
+        for ruling, expected in zip(claim["rulings"], finding.rulings, strict=True):
+            assert (ruling["verdict"], ruling["differs_in"]) == (expected.verdict, list(expected.protocol.changes))
+            found = expected.interval
+            for name in ("estimate", "low", "high") if found is not None else ():
+                end = nan if ruling["interval"][name] is None else ruling["interval"][name]
+                assert end == pytest.approx(getattr(found, name), rel=1e-4, nan_ok=True)
+        reference = {str(seed): value for seed, value in finding.reference.values.items()}
+        assert claim["rulings"][0]["values"] == pytest.approx(reference, rel=1e-4)
+    table = records.read_table(tmp_path / "measurements.parquet")
+    assert list(table.columns) == [name for name in COLUMNS if name != "index"]
+    assert table["value"].to_numpy() == pytest.approx(results.table["value"].to_numpy(), nan_ok=True)
+    assert not {"image", "median"} & set(table["item"])
+
+
+def test_the_table_of_claims_can_be_read_alone(findings):
+    ends = {
+        "two": (Interval(0.1, 0.05, 0.15, 0.95, 3), "0.100 [0.050, 0.150]", "3"),
+        "level": (Interval(0.1, 0.05, 0.15, 0.9, 3), "0.100 [0.050, 0.150] at 90%", "3"),
+        "one": (Interval(0.1, nan, nan, 0.95, 1), "0.100", "1"),
+        "none": (None, "", ""),
+    }
+    made = [
+        replace(finding, rulings=(replace(finding.reference, interval=interval),))
+        for finding, (interval, *_) in zip(findings, ends.values(), strict=False)
+    ]
+    heads, rule, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in claims_table(made).splitlines()]
+    assert {len(row) for row in (heads, rule, *rows)} == {8}
+    assert (heads[3], heads[5]) == ("unit", "supported where")
+    for row, finding, (_, estimate, seeds) in zip(rows, made, ends.values(), strict=True):
+        claim = finding.claim
+        assert row[:6] == [claim.title, f"**{finding.verdict}**", estimate, claim.unit, seeds, str(claim.rule)]
+
+
+def test_accuracies_are_given_over_seeds_and_say_how_many_nets_did_not_learn(results):
+    hits = pd.DataFrame(
+        {"run": cell.name, "item": item, "value": 0.5 + 0.1 * cell.seed + 0.01 * (item == "train")}
+        for cell in results.plan.cells
+        if cell.training is not None
+        for item in ("train", "test")
+    )
+    of_runs = results.table.drop_duplicates("run").drop(columns=["item", "value"])
+    rows = hits.merge(of_runs, on="run").assign(metric="accuracy", last=True)
+    found = accuracies(replace(results, table=pd.concat([results.table, rows], ignore_index=True)))
+    assert len(found) == len({(c.task, c.choice, c.net) for c in results.plan.cells if c.training is not None})
+    strided = [row for row in found if (row["task"], row["net"]) == ("random labels", "strided convolution")]
+    assert [(row["choice"], row["n"], row["unfitted"]) for row in strided] == [("reference", 2, 1)]
+    assert strided[0]["test"] == student(np.array([0.5, 0.6]))
+    assert strided[0]["train"] == student(np.array([0.51, 0.61]))
+    assert {row["task"] for row in found if row["task"].startswith("templates")} == {
+        f"templates, C = {reach}" for reach in (1, 2, 3, 4)
+    }
+    assert accuracies(results) == []
+
+
+def test_facts_say_what_was_run_on_what(results):
+    found = dict(facts(results))
+    cells = results.plan.cells
+    assert found["Plan"] == f"ruderman2018, scale small, {results.plan.identity}"
+    assert found["Runs"] == f"{len(cells)} done, 0 failed, 0 missing"
+    assert (found["Data"], found["Seeds"]) == ("digits, photographs", "0, 1")
+    assert found["Nets"] == "cifar net, width 0.25; imagenet net, width 0.25"
+    assert found["Time"] == f"{len(cells) / 60:.0f} minutes of runs, one after the other"
+    memory = next(cell for cell in cells if cell.task.kind == "random_labels")
+    said = f"random labels (reference): {memory.task.limit:,} images, {memory.training.epochs} epochs, batch 128, "
+    assert f"{said}peak rate 0.1, weight decay 0, each image standardised" in found["Training"]
+    assert "thin plate of 3x3 points, reach 2 px; cosine and euclidean distance" in found["Measuring"]
+    assert found["Versions"].startswith("numpy ")
 
 
 def test_it_is_one_small_file_that_asks_for_nothing(folder, page):

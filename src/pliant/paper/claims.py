@@ -185,7 +185,7 @@ CLAIMS = (
         id="random_images_differ",
         title="Nets that learned images of random pixels end with other stability than nets that learned real ones: a "
         "quarter or more apart.",
-        source="claim 1, a control that the paper's text names",
+        source="claim 1, random images beside Figure 5b: a control that the paper's text names",
         statistic=f"{_CONTROL}; real images {_ALIKE}",
         unit=_LN,
         rule=Above(ratio(1.25)),
@@ -196,7 +196,8 @@ CLAIMS = (
         id="shuffled_pixels_differ",
         title="Nets that learned images with shuffled pixels end with other stability than nets that learned them as "
         "they are: a quarter or more apart.",
-        source="claim 1, beyond the paper: a control that keeps what each image is made of",
+        source="claim 1, shuffled pixels beside Figure 2d: beyond the paper, a control that keeps what each image is "
+        "made of",
         statistic=_CONTROL,
         unit=_LN,
         rule=Above(ratio(1.25)),

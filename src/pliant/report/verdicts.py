@@ -1,7 +1,9 @@
 """The page of a study: verdicts first, each with its figures, its protocols and what it was computed from."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ import pandas as pd
 
 from pliant import records
 from pliant.paper import figures, published
-from pliant.paper.claims import CAVEAT, write_claims
+from pliant.paper.claims import CAVEAT, to_json, write_claims
 from pliant.paper.figures.averages import Panel, averages, remarks
-from pliant.paper.figures.panels import PANELS
+from pliant.paper.figures.panels import CONTROLLED, PANELS
 from pliant.paper.look import NETS
 from pliant.paper.plans import PHOTOGRAPHS
 from pliant.paper.results import Results
 from pliant.paper.ruling import Finding
+from pliant.paper.verdict import LEVEL, percent
 from pliant.plan import Cell
 from pliant.report.panel_chart import chart
 from pliant.report.spreads import spreads
@@ -50,7 +53,7 @@ def context(results: Results) -> dict[str, Any]:
     panels, charts = [], {}
     for name, of in PANELS.items():
         for number, panel in enumerate(of):
-            anchor = f"figure-{name}" + ("" if number == 0 else "-beside")
+            anchor = f"figure-{name.replace(' ', '-')}" + ("" if number == 0 else "-beside")
             found = [] if panel.cannot else averages(results, panel)
             if found:
                 charts[f"chart-{anchor}"] = chart(results, panel, found)
@@ -87,33 +90,68 @@ def headline(findings: list[Finding]) -> str:
 
 def summary(results: Results, folder: Path | str) -> list[Path]:
     """Write what a page about the run needs into `folder`: the figures as SVG, claims.md with a table of the verdicts,
-    and measurements.parquet without the raw samples; returns the paths.
+    claims.json with the numbers of every protocol, and measurements.parquet without the raw samples; returns the paths.
     """
     folder = Path(folder)
     scratch = results.folder / "figures"
     drawn = [path for path in figures.draw(results, scratch) if path.suffix == ".svg"]
     written = [records.write_bytes(folder / path.name, path.read_bytes()) for path in drawn]
-    written.append(records.write_bytes(folder / "claims.md", claims_table(write_claims(results.folder)).encode()))
+    findings = write_claims(results.folder)
+    written.append(records.write_bytes(folder / "claims.md", claims_table(findings).encode()))
+    written.append(records.write_json(folder / "claims.json", _brief(to_json(results, findings))))
     columns = ["run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "value"]
     table = results.table.reindex(columns=columns).astype({"value": "float32"})
     return [*written, records.write_table(folder / "measurements.parquet", table)]
 
 
-def claims_table(findings: list[Finding]) -> str:
-    """A Markdown table: each claim with its verdict, estimate, interval, seeds, and how far it holds."""
-    lines = [
-        "| claim | verdict | estimate, interval over seeds | seeds | holds under | changed by |",
-        "|---|---|---:|---:|---:|---|",
-    ]
+def claims_table(findings: Sequence[Finding]) -> str:
+    """A Markdown table that can be read alone: each claim with its verdict, estimate, interval, unit, seeds, when it
+    counts as supported, and how far it holds.
+    """
+    heads = ["claim", "verdict", "estimate, interval over seeds", "unit", "seeds", "supported where"]
+    heads += ["holds under", "changed by"]
+    rows = [heads, ["---", "---", "---:", "---", "---:", "---", "---:", "---"]]
     for finding in findings:
         found, (holds, judged) = finding.reference.interval, finding.holds
-        told = ["", ""]
-        if found is not None:
-            level = "" if found.level == 0.95 else f" at {found.level:.4g}"
-            told = [f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]{level}", str(found.n)]
-        cells = [finding.claim.title, f"**{finding.verdict}**", *told, f"{holds} of {judged}", "; ".join(finding.flips)]
-        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    return "\n".join(lines) + "\n"
+        rows.append(
+            [
+                finding.claim.title,
+                f"**{finding.verdict}**",
+                _estimate(found),
+                finding.claim.unit,
+                "" if found is None else str(found.n),
+                str(finding.claim.rule),
+                f"{holds} of {judged}" if judged else "",
+                "; ".join(finding.flips),
+            ]
+        )
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows)
+
+
+def _estimate(found: Interval | None) -> str:
+    """ "0.123 [0.100, 0.150] at 90%": the level where it is not the usual one, no ends where there is one seed."""
+    if found is None:
+        return ""
+    level = "" if found.level == LEVEL else f" at {percent(found.level)}"
+    return f"{found.estimate:.3f}" + (f" [{found.low:.3f}, {found.high:.3f}]{level}" if isfinite(found.low) else "")
+
+
+def _brief(claims: dict[str, Any]) -> dict[str, Any]:
+    """claims.json with numbers of five digits, those of single seeds under the reference alone."""
+    for claim in claims["claims"]:
+        for number, ruling in enumerate(claim["rulings"]):
+            del ruling["protocol"]  # `differs_in` says it
+            for name in ("values", "parts", "reason") if number else ():
+                del ruling[name]
+    return _rounded(claims)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [_rounded(held) for held in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def accuracies(results: Results) -> list[dict[str, Any]]:
@@ -199,7 +237,7 @@ def _count(findings: list[Finding], verdict: str) -> int:
 def _named(source: str) -> list[str]:
     """The panels that a claim's source names: "claim 4, Figures 2c and 2d" -> ["2c", "2d"]."""
     found = re.findall(r"\b(?:[1-5][a-d]|A[1-3])\b", source)
-    return found + (["course"] if "course" in source else [])
+    return [*(name for name in ("course", *CONTROLLED) if name in source), *found]
 
 
 def _inline(path: Path, name: str) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure, FigureBase
 from pliant.paper.figures import by_layer, selection, sheet
 from pliant.paper.figures.averages import SENSITIVITY, TOTAL_VARIATION, Line, Panel
 from pliant.paper.look import INITIAL, NETS, SIGMAS, STRENGTHS, WIDTH, Look
-from pliant.paper.plans import IMAGENET, MEMORISING, REFERENCE, SMOOTHED
+from pliant.paper.plans import CONTROLS, IMAGENET, MEMORISING, REFERENCE, SMOOTHED
 from pliant.paper.results import Results
 
 _IMAGENET_INITIAL = tuple(
@@ -26,6 +26,8 @@ _LABELS, _RANDOM_LABELS, _CONTROL = (
     )
     for task, choice in (("labels", REFERENCE), ("random_labels", REFERENCE), ("labels", MEMORISING))
 )
+CONTROLLED = {"random images": ("random_images", "5b′"), "shuffled pixels": ("shuffled_pixels", "2d")}
+"""Panel of nets that learned other images -> their task, and the panel of those that they are compared with."""
 _TEMPLATES = tuple(
     Line(f"{reach:g}", look, {"task": "templates", "choice": REFERENCE, "reach": reach})
     for reach, look in STRENGTHS.items()
@@ -54,6 +56,15 @@ def _imagenet(name: str, quantity: str) -> tuple[Panel, ...]:
     return (Panel(name, name[-1], "ImageNet net, trained", "true labels", quantity, cannot=why),)
 
 
+def _controlled(name: str, task: str, beside: str) -> Panel:
+    lines = tuple(
+        Line(net, NETS[net], {"task": task, "family": "cifar", "choice": REFERENCE, "downsampling": net})
+        for net in CONTROLS
+    )
+    said = f"{name}, measured on real ones; compare {beside}"
+    return Panel(name, "", "CIFAR-10 net, trained", said, SENSITIVITY, lines, {**_END, "batch_norm": "as_is"})
+
+
 PANELS: dict[str, tuple[Panel, ...]] = {
     "2a": _initial("2a", "ImageNet net, initial", _IMAGENET_INITIAL),
     "2b": _imagenet("2b", SENSITIVITY),
@@ -70,9 +81,11 @@ PANELS: dict[str, tuple[Panel, ...]] = {
         *_trained("5b", "random labels", _RANDOM_LABELS),
         *_trained("5b′", "true labels, learned in the same way", _CONTROL),
     ),
+    **{name: (_controlled(name, task, beside),) for name, (task, beside) in CONTROLLED.items()},
 }
 """Panel -> what it shows, and what has to be seen beside it: a net before training under the other protocol of batch
-norm; random labels beside true ones that were learned in the same way, which the paper does not have.
+norm; random labels beside true ones that were learned in the same way, which the paper does not have; nor does it draw
+the last two, which stand on the page of a study alone.
 """
 
 HEADS = {
