@@ -227,7 +227,7 @@ SURE = [4.0, 4.01, 4.02]
             "undecided",
             "wide",
             0.95,
-            "the 95% interval of wide [-17.513, 13.513] holds 0",
+            "1 of 2 is not shown to lie below 0: the 95% interval of wide [-17.513, 13.513] holds 0",
         ),
         # Above 0 at 95%, but not once corrected for four.
         (
@@ -235,10 +235,24 @@ SURE = [4.0, 4.01, 4.02]
             "undecided",
             "b",
             0.9875,
-            "the 98.75% interval of b (one of 4, corrected for their number) [-1.115, 9.115] holds 0",
+            "1 of 4 is not shown to lie below 0: the 98.75% interval of b (one of 4, corrected for their number) "
+            "[-1.115, 9.115] holds 0",
+        ),
+        (
+            {"a": [0.0, 1.0, 2.0], "b": WIDE, "c": LOW},
+            "undecided",
+            "a",
+            0.95,
+            "2 of 3 are not shown to lie below 0: the 95% interval of a [-1.484, 3.484] holds 0",
         ),
         ({"a": [-1.0], "b": [2.0]}, "undecided", "b", 0.95, "one seed: an interval needs at least 2"),
-        ({"a": LOW, "b": [-2.0]}, "undecided", "b", 0.95, "b: one seed: an interval needs at least 2"),
+        (
+            {"a": LOW, "b": [-2.0]},
+            "undecided",
+            "b",
+            0.95,
+            "1 of 2 is not shown to lie below 0: b, one seed: an interval needs at least 2",
+        ),
     ],
 )
 def test_all_below(values, verdict, shown, level, reason):

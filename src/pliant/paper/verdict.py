@@ -144,13 +144,16 @@ class AllBelow:
             return Judged("supported", each[name], said, name)
         name = worst(unsettled)
         found = each[name]
+        if all(other.n < 2 for other in each.values()):
+            return Judged("undecided", found, _ONE_SEED, name)
+        verb = "is" if len(unsettled) == 1 else "are"
+        count = f"{len(unsettled)} of {len(each)} {verb} not shown to lie below {self.threshold}"
         if found.n < 2:
-            alone = all(other.n < 2 for other in each.values())
-            return Judged("undecided", found, _ONE_SEED if alone else f"{name}: {_ONE_SEED}", name)
+            return Judged("undecided", found, f"{count}: {name}, {_ONE_SEED}", name)
         said = f" of {name}"
         if found.low > self.threshold.value:
             found, said = corrected[name], f" of {name} (one of {len(values)}, corrected for their number)"
-        return Judged("undecided", found, f"the {_ends(found, said)} holds {self.threshold}", name)
+        return Judged("undecided", found, f"{count}: the {_ends(found, said)} holds {self.threshold}", name)
 
 
 Rule = Below | Above | Inside | AllBelow
