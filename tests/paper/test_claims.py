@@ -14,7 +14,7 @@ from pliant.cli.claims import claims as show_claims
 from pliant.paper.claims import CAVEAT, CLAIMS, judge, to_json, write_claims
 from pliant.paper.plans import MEMORISING
 from pliant.paper.protocols import Protocol
-from pliant.paper.replicate import Curves
+from pliant.paper.replicate import Curves, Replicate
 from pliant.paper.results import Results
 from pliant.paper.ruling import rule_on
 from pliant.plan import DOWNSAMPLING
@@ -202,6 +202,13 @@ def test_a_claim_is_judged_under_the_protocols_that_make_a_difference_to_it():
         "smoothing_monotone": 5,
     }
     assert all(claim.protocols[0] == Protocol() for claim in CLAIMS)
+
+
+def test_titles_say_where_a_size_is_one_on_average_over_layers():
+    sizes = [claim for claim in CLAIMS if claim.unit.endswith("sensitivities") or claim.unit.endswith("of sensitivity")]
+    margins = [claim for claim in sizes if " ln " in f"{claim.rule}".replace("±", " ")]
+    assert len(margins) == 7
+    assert all("on average over layers" in claim.title for claim in margins)
 
 
 def test_choices_of_training_that_were_not_run_do_not_count(made):
@@ -460,10 +467,12 @@ def test_filters_that_stay_as_they_are_do_not_become_smooth():
     assert (monotone.verdict, monotone.values) == ("undecided", {0: 0.0, 1: 0.0})
 
 
-def test_values_are_one_number_for_each_seed(read, judged):
-    claim = next(claim for claim in CLAIMS if claim.id == "pooling_lowers")
-    assert claim.values(read, Protocol()) == judged["pooling_lowers"].reference.values
-    assert claim.values(read, Protocol(training="no weight decay")) == {}
+def test_values_are_one_number_for_each_seed(read):
+    claim = CLAIMS[NAMES.index("pooling_lowers")]
+    curves = Curves(read)
+    expected = {seed: claim.of(Replicate(curves, Protocol(), seed)) for seed in (0, 1)}
+    assert rule_on(claim, curves, Protocol()).values == expected
+    assert rule_on(claim, curves, Protocol(training="no weight decay")).values == {}
 
 
 def test_a_plan_of_two_widths_is_refused():

@@ -95,7 +95,7 @@ CLAIMS = (
     ),
     Claim(
         id="training_changes",
-        title="Training changes the stability of layers a lot: by a quarter or more on average.",
+        title="Training changes the stability of layers a lot: by a quarter or more on average over layers.",
         source="claim 2, Figures 2c and 2d",
         statistic="ln of the sensitivity after over before training, mean over the five nets and the layers behind the "
         f"input, {_DIRECTED}",
@@ -117,7 +117,7 @@ CLAIMS = (
     ),
     Claim(
         id="similar_after",
-        title="After training, nets with and without pooling are equally stable on average.",
+        title="After training, nets with and without pooling are equally stable on average over layers.",
         source="claim 3, Figure 2d",
         statistic=f"{_CONTRAST}, mean over the layers from the first downsampling on, after training",
         unit=_LN,
@@ -127,7 +127,8 @@ CLAIMS = (
     ),
     Claim(
         id="similar_by_layer",
-        title="After training, nets with and without pooling are about equally stable layer by layer.",
+        title="After training, a layer is about as stable with pooling as without: within a quarter, on average over "
+        "layers.",
         source="claim 3, Figure 2d",
         statistic=f"{_CONTRAST}, mean over the layers from the first downsampling on, after training, the ratio taken "
         "in the direction that each layer has on average in the other seeds, so that noise between seeds does not add "
@@ -139,7 +140,7 @@ CLAIMS = (
     ),
     Claim(
         id="spread_small_after",
-        title="After training the five nets have about the same sensitivity.",
+        title="After training the five nets have about the same sensitivity, on average over layers.",
         source="claim 3, Figure 2d",
         statistic="the standard deviation over the five nets of ln sensitivity, mean over the layers from the first "
         "downsampling on, after training: two nets of one kind that differ in opposite directions count, too",
@@ -172,7 +173,8 @@ CLAIMS = (
     ),
     Claim(
         id="tasks_differ",
-        title="Different tasks end with different stability: random and real labels a quarter or more apart.",
+        title="Different tasks end with different stability: random and real labels a quarter or more apart, on "
+        "average over layers.",
         source="claim 1, Figures 2d and 5b",
         statistic=f"ln of the sensitivity after training on random labels over that on real ones, {_ALIKE}; mean over "
         f"the five nets and the layers behind the input, {_DIRECTED}",
@@ -184,7 +186,7 @@ CLAIMS = (
     Claim(
         id="random_images_differ",
         title="Nets that learned images of random pixels end with other stability than nets that learned real ones: a "
-        "quarter or more apart.",
+        "quarter or more apart, on average over layers.",
         source="claim 1, random images beside Figure 5b: a control that the paper's text names",
         statistic=f"{_CONTROL}; real images {_ALIKE}",
         unit=_LN,
@@ -195,7 +197,7 @@ CLAIMS = (
     Claim(
         id="shuffled_pixels_differ",
         title="Nets that learned images with shuffled pixels end with other stability than nets that learned them as "
-        "they are: a quarter or more apart.",
+        "they are: a quarter or more apart, on average over layers.",
         source="claim 1, shuffled pixels beside Figure 2d: beyond the paper, a control that keeps what each image is "
         "made of",
         statistic=_CONTROL,
