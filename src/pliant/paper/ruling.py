@@ -9,7 +9,6 @@ import numpy as np
 
 from pliant.paper.protocols import Protocol
 from pliant.paper.replicate import Absent, Curves, Replicate
-from pliant.paper.results import Results
 from pliant.paper.verdict import DECIDED, AllBelow, Rule, Verdict
 from pliant.stats import Interval
 
@@ -39,10 +38,6 @@ class Claim:
     rule: Rule
     of: Callable[[Replicate], Value]
     protocols: tuple[Protocol, ...]
-
-    def values(self, results: Results, protocol: Protocol) -> dict[int, Value]:
-        """The statistic of each seed under the protocol, but of those in which a net is missing or did not learn."""
-        return _gathered(self, Curves(results), protocol)[0]
 
 
 @dataclass(frozen=True)
