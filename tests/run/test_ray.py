@@ -4,11 +4,12 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
+import uuid
 
 import pytest
 
 from pliant.plan import Cell, Measuring, Net, Plan, Task, Training
+from pliant.run import ray as engine
 from pliant.run.cell import carry_out
 from pliant.run.plan import execute_plan
 from pliant.run.ray import Ray
@@ -39,14 +40,18 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path, mon
         carry_out(cell, tmp_path / "alone" / cell.name)
     gather(tmp_path / "alone", PLAN)
     killed, events = [], []
+    starts = tmp_path / "starts"
+    starts.mkdir()
+    monkeypatch.setattr(engine, "_carried_out", _noted(starts))
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        watch = threading.Thread(target=_kill_one_worker, args=(killed,), daemon=True)
+        watch = threading.Thread(target=_kill_one_worker, args=(starts, killed), daemon=True)
         watch.start()
         assert execute_plan(PLAN, tmp_path / "cluster", Ray(), events.append) == ()
     finally:
         ray.shutdown()
     assert len(killed) == 1
+    assert len(list(starts.iterdir())) == len(PLAN.cells) + 1  # the one that was lost was begun anew
     one, other = (tmp_path / folder / "measurements.parquet" for folder in ("alone", "cluster"))
     assert one.read_bytes() == other.read_bytes()
     under_way = set()
@@ -58,21 +63,25 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path, mon
     assert [event.cell for event in events if not event.end] == list(PLAN.cells)
 
 
-def _kill_one_worker(killed):
-    """Waits for a worker that is in the middle of a cell, and kills it as a lost machine would."""
+def _noted(starts):
+    """The work of a worker, which leaves a file for each cell that it begins: the name says which process."""
+
+    def carried_out(payload, threads):
+        from pliant.run.ray import _carried_out
+
+        (starts / f"{os.getpid()}-{uuid.uuid4().hex}").touch()
+        return _carried_out(payload, threads)
+
+    return carried_out
+
+
+def _kill_one_worker(starts, killed):
+    """Waits for a worker to begin a cell, and kills it in the middle of it as a lost machine would."""
     deadline = time.monotonic() + 120
     while not killed and time.monotonic() < deadline:
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and "ray::_carried_out" in _command(process):
-                time.sleep(4)
-                os.kill(int(process.name), signal.SIGKILL)
-                killed.append(process.name)
-                return
-        time.sleep(0.2)
-
-
-def _command(process):
-    try:
-        return (process / "cmdline").read_text()
-    except OSError:
-        return ""
+        for start in starts.iterdir():
+            time.sleep(1)  # a cell takes seconds
+            os.kill(int(start.name.partition("-")[0]), signal.SIGKILL)
+            killed.append(start.name)
+            return
+        time.sleep(0.1)
