@@ -1,8 +1,12 @@
+import re
+
 import pytest
 import torch
 
 from pliant._checks import InputError
 from pliant.data import photographs
+from pliant.data.embedded_photographs import SOURCE
+from pliant.plan import CREDIT
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,18 @@ def test_a_crop_lies_in_the_photograph_with_its_colours():
     windows = china[:, ::32].unfold(2, 427, 1)
     distances = (windows - whole[:, ::32, None]).abs().mean((0, 1, 3))
     assert distances.min() < 2 < 20 < distances.median()
+
+
+def test_their_authors_are_named_as_scikit_learn_names_them():
+    from importlib.resources import files
+
+    told = files("sklearn.datasets").joinpath("images/README.txt").read_text()
+    links = re.findall(r"flickr\.com/photos/(\w+)/\d+", told)
+    names = re.findall(r"Image: (\w+\.jpg)", told)
+    assert [f"{name} by {author}" for name, author in zip(names, links, strict=True)] == CREDIT.split(", ")[:2]
+    assert "creativecommons.org/licenses/by/2.0" in told
+    assert CREDIT.endswith("CC BY 2.0")
+    assert CREDIT in SOURCE
 
 
 def test_bad_settings():

@@ -12,6 +12,7 @@ from pliant._checks import InputError
 from pliant.paper import figures, plans, published
 from pliant.paper.figures import deformation
 from pliant.paper.look import INITIAL, NETS
+from pliant.plan import CREDIT
 
 LAYERS = {"2a": 19, "2b": 19, "2c": 13, "2d": 13, "3b": 8, "4a": 13, "4b": 8, "4c": 8, "5a": 19, "5b": 13}
 LINES = ("2a", "2c", "2d", "3b", "4b", "4c", "5a", "5b", "course")
@@ -227,6 +228,15 @@ def test_the_caption_says_the_seeds_and_where_the_numbers_come_from(figure_of):
     assert "This run: photographs, digits, scale small, nets of 0.25 times the paper's width." in said
     assert "batch norm calibrated on the data" in said
     assert "batch norm untouched (mean 0, var. 1)" in said
+
+
+def test_who_took_the_photographs_is_said_where_they_are_used(figure_of, illustrated):
+    for name in ("2", "2a", "5", "5a"):
+        assert CREDIT in words(figure_of(name))
+    for name in ("1", "A1", "A2"):
+        assert CREDIT in words(figures.FIGURES[name](illustrated))
+    for name in ("2c", "4", "5b"):
+        assert CREDIT not in words(figure_of(name))
 
 
 def test_one_seed_has_no_band_and_the_caption_says_so():

@@ -19,6 +19,7 @@ from pliant.paper.figures.panels import CONTROLLED, PANELS
 from pliant.paper.look import NETS
 from pliant.paper.plans import CONTROLS, MEMORISING, REFERENCE
 from pliant.paper.results import Results
+from pliant.plan import CREDIT
 from pliant.report import pages, verdicts
 from pliant.report.panel_chart import chart
 from pliant.report.spreads import spreads
@@ -220,6 +221,7 @@ def test_facts_say_what_was_run_on_what(results):
     assert f"{said}peak rate 0.1, weight decay 0, each image standardised" in found["Training"]
     assert "thin plate of 3x3 points, reach 2 px; cosine and euclidean distance" in found["Measuring"]
     assert found["Versions"].startswith("numpy ")
+    assert CREDIT in found["Photographs"]
 
 
 def test_it_is_one_small_file_that_asks_for_nothing(folder, page):

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from pliant import draws
 from pliant._checks import require
+from pliant.plan import CREDIT
 
 SOURCE = (
-    "Crops of scikit-learn's two embedded photographs (china.jpg, flower.jpg). They overlap and share two scenes: "
+    f"Crops of scikit-learn's two embedded photographs ({CREDIT}). They overlap and share two scenes: "
     "they are not independent images, so intervals are too narrow and say nothing of others. For a first look only."
 )
 _SEED = 0

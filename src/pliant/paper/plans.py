@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pliant._checks import InputError, require, unknown
-from pliant.plan import DOWNSAMPLING, Cell, Measuring, Net, Plan, Task, Training
+from pliant.plan import CREDIT, DOWNSAMPLING, Cell, Measuring, Net, Plan, Task, Training
 
 FIGURES = ("1", "2a", "2b", "2c", "2d", "3a", "3b", "4a", "4b", "4c", "5a", "5b", "A1", "A2", "A3", "course")
 STRENGTHS = (1.0, 2.0, 3.0, 4.0)
@@ -18,7 +18,7 @@ TEMPLATES = "max_pool"
 CONTROLS = ("max_pool", "strided_relu")
 
 PHOTOGRAPHS = (
-    "Crops of scikit-learn's two embedded photographs (china.jpg, flower.jpg). Half of all pairs of crops share a "
+    f"Crops of scikit-learn's two embedded photographs ({CREDIT}). Half of all pairs of crops share a "
     "scene, so that two different images are nearer to each other than they would be in a collection, and "
     "sensitivity higher."
 )

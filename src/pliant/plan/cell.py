@@ -13,6 +13,8 @@ from pliant.plan.study import METRICS, PADDINGS, Measuring, Training, check_net
 TASKS = ("labels", "random_labels", "random_images", "shuffled_pixels", "templates")
 PREPROCESSING = ("image", "dataset", "unit")
 FAMILIES = ("cifar", "imagenet")
+CREDIT = "china.jpg by danielbuechele, flower.jpg by vultilion, both Flickr, CC BY 2.0"
+"""Whose the embedded photographs are, as scikit-learn's datasets/images/README.txt has it."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from pliant.paper.figures import illustrations, sheet
 from pliant.paper.look import INK, NETS, RULE, WIDTH
 from pliant.paper.results import Results
+from pliant.plan import CREDIT
 
 _ARROWS = NETS["max_pool"].colour
 _SHOWN = 5
@@ -19,14 +20,17 @@ _MESH = 14
 _HEAD_1 = (
     "Figure 1. How an image is deformed (a): each control point is displaced at random, a thin-plate spline through "
     "the displacements says for every pixel where its value is taken from; arrows and mesh are true to scale. "
-    "Photographs and their deformations (b)."
+    f"Photographs ({CREDIT}) and their deformations (b)."
 )
 _HEADS = {
     "pose": "Figure A1. A change of pose, approximated by the class of deformations.",
     "translation": "Figure A2. A translation, approximated by the class of deformations.",
     "rotation": "Figure A3. A rotation, approximated by the class of deformations.",
 }
-_MOSAIC = "In the mosaic tiles of both alternate: where outlines run on across the tiles the two agree."
+_MOSAIC = (
+    "In the mosaic tiles of both alternate: where outlines run on across the tiles the two agree. "
+    f"Photographs: {CREDIT}."
+)
 
 
 @sheet.styled

@@ -10,6 +10,7 @@ from pliant.paper.figures.averages import SENSITIVITY, TOTAL_VARIATION, Line, Pa
 from pliant.paper.look import INITIAL, NETS, SIGMAS, STRENGTHS, WIDTH, Look
 from pliant.paper.plans import CONTROLS, IMAGENET, MEMORISING, REFERENCE, SMOOTHED
 from pliant.paper.results import Results
+from pliant.plan import CREDIT
 
 _IMAGENET_INITIAL = tuple(
     Line(net, NETS[net], {"family": "imagenet", "trained": False, "sigma": 0.0, "downsampling": net})
@@ -172,4 +173,6 @@ def caption(figure: Figure, results: Results, panels: Sequence[Panel], seeds: Se
     if seeds:
         quantity = _QUANTITIES[panels[0].quantity].format(metric=results.plan.cells[0].measuring.metric)
         words += [quantity, sheet.spread(seeds), _DASHED, sheet.origin(results, runs)]
+        if any(cell.task.data == "photographs" for cell in results.plan.cells if cell.name in runs):
+            words.append(f"Photographs: {CREDIT}.")
     sheet.caption(figure, " ".join(word for word in words if word))
