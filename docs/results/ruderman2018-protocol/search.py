@@ -105,6 +105,7 @@ def photographs(readings, width):
                     "series": series,
                     "rms": distance(ours, curve(figure, series)),
                     "last": ours[-1],
+                    "paper": curve(figure, series)[-1],
                 }
             )
         print(f"2a and 5a, {heard}, {norm}, {biases}, {preprocessing}, {padding}: done", flush=True)
@@ -123,7 +124,7 @@ def main():
     """Search, and write what came out."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", default="cifar10")
-    parser.add_argument("--width", type=float, default=0.5)
+    parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
     here = Path(__file__).parent
