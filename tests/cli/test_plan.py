@@ -7,17 +7,22 @@ from dataclasses import replace
 import pytest
 from paper import fake_study
 
-from pliant import cli
+from pliant import cli, records
 from pliant.cli.run_plan import _duration
 from pliant.plan import Plan
 from pliant.run.plan import outlook
 
 
 def test_a_plan_is_printed_and_can_be_read_back(capsys):
-    assert cli.run(["plan", "ruderman2018", "--data", "digits", "--figures", "2c,5b", "--seeds", "2"]) == 0
+    assert cli.run(["plan", "ruderman2018", "--data", "digits", "--figures", "2c, 5b", "--seeds", "2"]) == 0
     plan = Plan.from_json(json.loads(capsys.readouterr().out))
     assert plan == fake_study.plan(seeds=2, figures=("2c", "5b"))
     assert {cell.task.kind for cell in plan.cells} == {"labels", "random_labels", "random_images", "shuffled_pixels"}
+
+
+def test_templates_are_shown_and_learned_alike(capsys):
+    assert cli.run(["plan", "ruderman2018", "--data", "digits", "--figures", "3a", "--seeds", "1"]) == 0
+    assert Plan.from_json(json.loads(capsys.readouterr().out)) == fake_study.plan(seeds=1, figures=("3b",))
 
 
 def test_other_nets_take_the_places_of_the_five(capsys):
@@ -34,7 +39,7 @@ def test_other_nets_take_the_places_of_the_five(capsys):
         (["ruderman2019", "--data", "digits"], "unknown study 'ruderman2019'. Did you mean 'ruderman2018'?"),
         (["ruderman2018", "--data", "digits", "--scale", "smal"], "unknown scale 'smal'. Did you mean 'small'?"),
         (["ruderman2018", "--data", "digits", "--figures", "2e"], "unknown figure '2e'. Did you mean"),
-        (["ruderman2018", "--data", "digits", "--figures", "A1"], "the figures A1 need no nets"),
+        (["ruderman2018", "--data", "digits", "--figures", "A1"], "the figures A1 need no nets that can be trained"),
         (
             ["ruderman2018", "--data", "digits", "--downsampling", "max_pol"],
             "unknown downsampling 'max_pol'. Did you mean 'max_pool'",
@@ -81,6 +86,15 @@ def test_a_plan_that_makes_no_sense_is_refused_before_anything_is_written(tmp_pa
     assert cli.run(["run", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run")]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_of_another_plan_says_so(tmp_path, capsys):
+    plan, held = fake_study.plan(seeds=1, figures=("3b",)), fake_study.plan(seeds=2, figures=("3b",))
+    records.write_json(tmp_path / "run" / "plan.json", held.to_json())
+    records.write_json(tmp_path / "plan.json", plan.to_json())
+    assert cli.run(["run", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run"), "--dry-run"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"holds the plan {held.identity}, not {plan.identity}: name another folder" in said
 
 
 def test_run_refuses_what_it_cannot_use(tmp_path, capsys):

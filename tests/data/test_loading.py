@@ -98,10 +98,12 @@ def test_a_resized_digit_is_the_digit():
     torch.testing.assert_close(coarse.mean(), original.mean(), rtol=0.01, atol=0)
 
 
-def test_an_unknown_name():
-    remedy = "Or give the folder of one: parquet files, or one subfolder of images a class."
-    assert refused("cifar-10") == f"unknown data set 'cifar-10'. Did you mean 'cifar10'? {remedy}"
-    assert refused("imagenet") == f"unknown data set 'imagenet'. Known: cifar10, digits, mnist. {remedy}"
+def test_an_unknown_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a relative folder is one of the directory that pliant is called from
+    remedy = "Or give the folder of one: parquet files, or one subfolder of images a class; there is no "
+    remedy += f"{tmp_path}/"
+    assert refused("cifar-10") == f"unknown data set 'cifar-10'. Did you mean 'cifar10'? {remedy}cifar-10."
+    assert refused("imagenet") == f"unknown data set 'imagenet'. Known: cifar10, digits, mnist. {remedy}imagenet."
 
 
 def test_a_file_in_place_of_a_folder(tmp_path):

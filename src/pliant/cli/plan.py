@@ -47,7 +47,7 @@ def plan(
         raise unknown("scale", scale, SCALES)
     for name in {data, templates} - {""}:
         _check_data(name)
-    chosen = FIGURES if figures is None else tuple(figures.split(","))
+    chosen = FIGURES if figures is None else tuple(name.strip() for name in figures.split(","))
     nets = tuple(name.strip() for given in downsampling for name in given.split(","))
     print(json.dumps(STUDIES[study](data, scale, chosen, seeds, templates, nets).to_json(), indent=1))
     return 0

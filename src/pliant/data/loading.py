@@ -32,7 +32,11 @@ def load(name: str, seed: int = 0, size: int = 32) -> Dataset:
     folder = Path(name).expanduser()
     if not folder.exists():
         raise unknown(
-            "data set", name, NAMES, "Or give the folder of one: parquet files, or one subfolder of images a class."
+            "data set",
+            name,
+            NAMES,
+            "Or give the folder of one: parquet files, or one subfolder of images a class; there is no "
+            f"{folder.absolute()}.",
         )
     if not folder.is_dir():
         raise InputError(f"{name}: a file, not a folder; name the folder that holds it")

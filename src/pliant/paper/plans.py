@@ -99,7 +99,8 @@ def ruderman2018(
     data: a data set's name or folder; scale: "small", for two cores, or "paper"; seeds: instead of the scale's own;
     templates: the data set whose images the templates of Figure 3 are, the embedded digits if not given;
     downsampling: the nets trained on real and random labels; figures show what there is, the claims need the five.
-    Figures 2b and 4a need nets trained on ImageNet: they take no cells. Raises `InputError` for unknown names.
+    Figures 2b and 4a need nets trained on ImageNet: they take no cells; 1 and A1 to A3 need no nets. Raises
+    `InputError` for unknown names, and where there would be no cell.
     """
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
@@ -115,8 +116,8 @@ def ruderman2018(
             cells.setdefault(cell.name, cell)
     if not cells:
         raise InputError(
-            f"the figures {', '.join(figures)} need no nets that can be trained here: name one of those that do, "
-            "such as 2c"
+            f"the figures {', '.join(figures)} need no nets that can be trained here, and a plan has some: name others "
+            "beside them, such as 2c (1 and A1 to A3 are drawn with any plan, 2b and 4a need ImageNet)"
         )
     return Plan("ruderman2018", tuple(cells.values()), scale, threads=1)
 
@@ -149,7 +150,7 @@ def _cells(
                 chosen = memory if kind == "random_images" else training
                 limit = scale.memorised if kind == "random_images" else scale.limit
                 yield Cell(Task(kind, data, limit), net, chosen, moments=2, seed=seed)
-    if figures & {"3b"}:
+    if figures & {"3a", "3b"}:
         for reach in STRENGTHS:
             task = Task("templates", templates, scale.examples, reach)
             few = replace(training, epochs=scale.template_epochs)
