@@ -1,5 +1,6 @@
 """The README's Python runs as it stands, and its commands name options that exist."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pliant.cli import app
+from pliant.plan import Plan
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -17,11 +19,16 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "printed"), list(zip(CODE, ("layer_index", "tensor("), strict=True)))
+@pytest.mark.parametrize(
+    ("code", "printed"), list(zip(CODE, ("layer_index", "tensor(", "own.json 3 runs"), strict=True))
+)
 def test_the_code_runs(code, printed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert printed in capsys.readouterr().out
+    for path in tmp_path.glob("*.json"):
+        plan = Plan.from_json(json.loads(path.read_text()))
+        assert (path.name, len(plan.cells)) in (("narrow.json", 10), ("own.json", 3))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -31,5 +38,5 @@ def test_the_commands_parse(command):
 
 
 def test_there_is_something_to_test():
-    assert len(CODE) == 2
+    assert len(CODE) == 3
     assert len(COMMANDS) >= 6
