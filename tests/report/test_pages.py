@@ -281,3 +281,39 @@ def test_shift_consistency_on_the_page_of_a_profile(tmp_path):
     assert f"two random shifts of an image get the same top-1: {found}." in "".join(page.text)
     plain = read(report.single(fake_run.profile(0.1), tmp_path, model="net", source="x"))
     assert "shifts of an image" not in "".join(plain.text)
+
+
+def charts_of_a_browser(path):
+    """The charts as a browser parses them: it knows no NaN."""
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    content = re.search(r'<script type="application/json" id="charts">(.*?)</script>', path.read_text(), re.DOTALL)
+    return json.loads(content[1], parse_constant=refuse)
+
+
+def test_without_intervals_every_page_still_draws_its_charts(tmp_path):
+    nan = float("nan")
+    lone = report.single(fake_run.profile(0.1, nan), tmp_path / "one", model="net", source="x")
+    sides = [report.Side(name, fake_run.profile(end, nan), "x", {}) for name, end in (("a", 0.1), ("b", 0.2))]
+    for side in sides:
+        object.__setattr__(side.profile, "replicates", np.full((len(fake_run.LAYERS), 5), nan))
+    several = report.models(sides, tmp_path / "several")
+    net = {moment: {"max_pool": 0.2} for moment in fake_run.CONVERGING}
+    run = report.comparison(fake_run.write(tmp_path / "run", net, half_width=nan))
+    drawn = ((lone, "curve"), (several, "curves"), (several, "differences"), (run, "sensitivity-trained-as_is"))
+    for path, name in drawn:
+        rows = charts_of_a_browser(path)[name]["data"]["values"]
+        assert rows[0]["estimate"] is not None
+        assert {(row["low"], row["high"]) for row in rows} == {(None, None)}
+        cells = [" ".join(cell.split()) for table in read(path).tables for row in table for cell in row]
+        assert any(cell.endswith("none") or cell.endswith("[none]") for cell in cells)
+        assert not any("nan" in cell for cell in cells)
+    assert "Too few images to say where sensitivity of b and a differs" in "".join(read(several).text)
+
+
+def test_a_chart_with_a_nan_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("pliant.report.profile_curve.ends", lambda found: {"low": float("nan"), "high": 1.0})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        report.single(fake_run.profile(0.1), tmp_path, model="net", source="x")

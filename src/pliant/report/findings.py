@@ -108,7 +108,7 @@ def table(folder: Path | str) -> str:
     lines = [header, ["---", *("---:" for _ in header[1:])]]
     for net in run.nets:
         cells = [_cell(last(net, moment), 3, moment in net.profiles) for moment in run.moments]
-        lines.append([net.title.replace("|", "\\|"), *cells, _cell(Interval(**net.record["accuracy"]["test"]), 3)])
+        lines.append([net.title.replace("|", "\\|"), *cells, _cell(net.accuracy("test"), 3)])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     tested = _listed({net.record["accuracy"]["test"]["n"] for net in run.nets})
     measured = _listed({profile.images for net in run.nets for profile in net.profiles.values()})
@@ -140,8 +140,7 @@ def _verdict(before: Spread, after: Spread) -> str:
 def _cell(interval: Interval | None, decimals: int, measured: bool = True) -> str:
     if interval is None:
         return "undefined" if measured else "not measured"
-    estimate, low, high = (f"{value:.{decimals}f}" for value in (interval.estimate, interval.low, interval.high))
-    return f"{estimate} [{low}, {high}]"
+    return f"{interval.estimate:.{decimals}f} {interval.brackets(f'.{decimals}f')}"
 
 
 def _listed(counts: set[int]) -> str:

@@ -8,6 +8,7 @@ from pliant import records
 from pliant.plan import DOWNSAMPLING, Study
 from pliant.profile import Profile
 from pliant.report.palette import net_title
+from pliant.stats import Interval
 
 BEFORE = ("initial", "calibrated")
 UNTOUCHED = ("initial", "untouched")
@@ -31,6 +32,10 @@ class Net:
     kind: str
     record: dict[str, Any]
     profiles: dict[tuple[str, str], Profile]
+
+    def accuracy(self, part: str) -> Interval:
+        """The share of the "test" or "train" images that the trained net tells right."""
+        return Interval(**self.record["accuracy"][part])
 
     def smoothness(self, step: str) -> list[dict[str, Any]]:
         """The total variation of each 3x3 layer at that step: layer, value (None where undefined), filters."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,8 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = lambda value, decimals=3: f"{value:.{decimals}f}"
+    environment.filters["number"] = lambda value, decimals=3: f"{value:.{decimals}f}" if isfinite(value) else "none"
     environment.filters["count"] = lambda value: f"{value:,}"
+    # A NaN among the charts would keep a browser from reading any of them.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
     return environment

@@ -9,6 +9,7 @@ from pliant.profile import Profile
 from pliant.report import palette
 from pliant.report.sheet import told
 from pliant.report.wording import rises_most
+from pliant.stats import Interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -55,7 +56,7 @@ def curve(profile: Profile, height: int = 320) -> "alt.LayerChart":
 
 
 def by_profile(profile: Profile) -> list[dict[str, Any]]:
-    """One row a layer, with what its tooltip says; nothing stands for a number that is undefined."""
+    """One row a layer, with what its tooltip says; nothing stands for a number, or an interval, that is undefined."""
     found = []
     for index, layer in enumerate(profile.layers):
         row = {"index": index, "layer": layer, "images": profile.images}
@@ -63,10 +64,15 @@ def by_profile(profile: Profile) -> list[dict[str, Any]]:
             row |= {"estimate": None, "low": None, "high": None, "undefined": profile.undefined[layer]}
         else:
             at = profile[layer]
-            row |= {"estimate": at.estimate, "low": at.low, "high": at.high, profile.quantity: f"{at.estimate:.3f}"}
-            row |= {"interval": f"{at.low:.3f} to {at.high:.3f} ({at.level:.0%})"}
+            row |= {"estimate": at.estimate, **ends(at), profile.quantity: f"{at.estimate:.3f}"}
+            row |= {"interval": f"{at.low:.3f} to {at.high:.3f} ({at.level:.0%})" if at.has_ends else "none"}
         found.append(row)
     return found
+
+
+def ends(found: Interval) -> dict[str, float | None]:
+    """Where a band or a rule is drawn from and to: nowhere without an interval, since JSON knows no NaN."""
+    return {"low": found.low, "high": found.high} if found.has_ends else {"low": None, "high": None}
 
 
 def _rise(profile: Profile, x: "alt.X", y: "alt.Y") -> list["alt.Chart"]:

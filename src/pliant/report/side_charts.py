@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from pliant.report import palette
-from pliant.report.profile_curve import by_profile
+from pliant.report.profile_curve import by_profile, ends
 from pliant.report.sheet import Look, Sheet, by_layer, told
 from pliant.report.sides import Sides, signed
 
@@ -42,8 +42,7 @@ def differences(sides: Sides, look: Look) -> "alt.LayerChart":
             "index": index + 0.12 * (number - (len(sides.others) - 1) / 2),  # beside each other
             "layer": line.name,
             "estimate": found.estimate,
-            "low": found.low,
-            "high": found.high,
+            **ends(found),
             "difference": signed(found),
         }
         for index, line in enumerate(sides.lines)
@@ -55,9 +54,9 @@ def differences(sides: Sides, look: Look) -> "alt.LayerChart":
     x = by_layer(_ticks(sides), "layer")
     y = alt.Y("estimate:Q", title=title)
     nothing = alt.Chart(alt.Data(values=[{"nothing": 0}])).mark_rule(color=palette.MUTED).encode(y=alt.Y("nothing:Q"))
-    ends = base.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=title), y2=alt.Y2("high:Q"))
+    rules = base.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=title), y2=alt.Y2("high:Q"))
     points = sheet.lines(base, x, y, told("layer", "net", "difference"))[1:]
-    return sheet.together([nothing, ends, *points], rows)
+    return sheet.together([nothing, rules, *points], rows)
 
 
 def _ticks(sides: Sides) -> list[str]:

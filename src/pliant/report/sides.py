@@ -144,18 +144,23 @@ class Sides:
         line, most, before, after = max(found, key=lambda each: abs(each[1].estimate))
         assert before is not None
         assert after is not None
+        furthest = f"urthest apart at {line.name}: {before.estimate:.3f} -> {after.estimate:.3f} ({signed(most)})."
+        if not any(difference.has_ends for _, difference, _, _ in found):
+            return (
+                f"Too few images to say where {quantity} of {other.title} and {self.first.title} differs by more than "
+                f"chance; f{furthest}"
+            )
         below = sum(difference.high < 0 for _, difference, _, _ in found)
         above = sum(difference.low > 0 for _, difference, _, _ in found)
         return (
             f"{wording.capitalised(quantity)} of {other.title} lies below that of {self.first.title} at {below} of "
-            f"{len(found)} layers, above at {above}, at the others the interval holds 0. Furthest apart at "
-            f"{line.name}: {before.estimate:.3f} -> {after.estimate:.3f} ({signed(most)})."
+            f"{len(found)} layers, above at {above}, at the others the interval holds 0. F{furthest}"
         )
 
 
 def signed(difference: Interval) -> str:
     """A difference with its interval, each number with its sign."""
-    return f"{difference.estimate:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return f"{difference.estimate:+.3f} {difference.brackets('+.3f')}"
 
 
 def _finite(difference: Interval) -> Interval | None:

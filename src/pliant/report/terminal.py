@@ -1,7 +1,6 @@
 """A profile in the terminal: one line a layer, and where sensitivity rises most; and the worst case beside it."""
 
 from collections.abc import Sequence
-from math import isfinite
 
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +41,7 @@ def show(profile: Profile, console: Console) -> None:
             line.append(f"{drawn:<{bar_width}}", "cyan").append(f"  {numbers[i]:>{number_width}}")
         console.print(line, no_wrap=True, overflow="crop", highlight=False)
     console.print(Text(f"{_how(profile)}; the longest bar is {highest:.3f}", "dim"), highlight=False)
-    if any(not isfinite(profile[name].low) for name in profile.layers if name not in profile.undefined):
+    if any(not profile[name].has_ends for name in profile.layers if name not in profile.undefined):
         console.print("No intervals: with fewer than 5 images resampling says nothing of others.")
     console.print(Text(wording.rise(profile), "bold"), highlight=False)
 
@@ -78,7 +77,7 @@ def show_sides(sides: Sequence[Side], console: Console) -> None:
 
 
 def _shown(value: Interval | str) -> Text:
-    return Text(value if isinstance(value, str) else f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]")
+    return Text(value if isinstance(value, str) else f"{value.estimate:.3f} {value.brackets()}")
 
 
 def _difference(value: Interval | None) -> Text:
@@ -126,9 +125,7 @@ def shorten(name: str, width: int) -> str:
 
 def _numbers(profile: Profile, layer: str) -> str:
     found = wording.defined(profile, layer)
-    if found is None:
-        return ""
-    return f"{found.estimate:.3f} " + (f"[{found.low:.3f}, {found.high:.3f}]" if isfinite(found.low) else "[none]")
+    return "" if found is None else f"{found.estimate:.3f} {found.brackets()}"
 
 
 def _cut(text: str, width: int) -> str:
