@@ -1,12 +1,17 @@
 """`pliant demo` and `pliant report`, as a user types them."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from pliant import cli, records
 from pliant._checks import InputError
+from pliant.cli.demo import _Display
 from pliant.plan import Study, Training
+from pliant.run.study import Stage
+from pliant.training import Progress
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,23 @@ def test_nets_are_chosen_by_name(tmp_path, monkeypatch):
     assert cli.run(["demo", "--out", "run"]) == 2
     assert asked[1] == (Study(training=training), Path("run"))
     assert len(asked[1][0].downsampling) == 5
+
+
+def test_the_time_left_is_that_of_the_net_at_work(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    stream = io.StringIO()
+
+    def said(run, number, training=None):
+        start = len(stream.getvalue())
+        display.show(Stage(run, number, 2, "measuring", training))
+        return stream.getvalue()[start:]
+
+    def at(step, seconds):
+        return Progress(1, 1, step, 40, 1.5, 0.25, seconds, 10.0)
+
+    with _Display(Console(file=stream, force_terminal=True, color_system=None, width=140)) as display:
+        assert "1/2 a-seed0" in said("a-seed0", 1)
+        assert "epoch 1/1, loss 1.500, accuracy 0.250, 0:00:30 left" in said("a-seed0", 1, at(10, 10.0))
+        assert "0:00:00 left" in said("a-seed0", 1, at(40, 40.0))
+        assert "2/2 b-seed0" in said("b-seed0", 2)
+        assert "0:01:00 left" in said("b-seed0", 2, at(10, 20.0))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -75,3 +77,17 @@ def test_a_damaged_file_and_another_model_are_refused(task, small_net, tmp_path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=r"checkpoint\.safetensors is no checkpoint \(.*\): delete it and run again$"):
         Checkpoint.load(path)
+
+
+def test_a_training_that_goes_on_counts_the_time_before_it_stopped(task, small_net):
+    kept, heard = [], []
+    train(small_net(), *task, PLAN, on_epoch=kept.append)
+    stopped = kept[1]
+    slow = tuple(replace(epoch, seconds=100.0 * epoch.epoch) for epoch in stopped.history)
+    resume = Checkpoint(stopped.epoch, stopped.step, slow, stopped.tensors)
+    train(small_net(), *task, PLAN, resume=resume, on_progress=heard.append)
+    (last,) = heard
+    assert 200 < last.seconds < 260
+    assert last.images_per_second == pytest.approx(3 * 96 / last.seconds)
+    unfinished = replace(last, step=12)
+    assert 100 < unfinished.seconds_left < 130  # of three epochs one is left

@@ -1,9 +1,10 @@
 """`pliant demo`: the study in small, from images to a report."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from pliant import report
 from pliant._checks import require
@@ -84,7 +85,6 @@ class _Display:
             TextColumn("{task.fields[run]}"),
             BarColumn(bar_width=24),
             TextColumn("{task.description}"),
-            TimeRemainingColumn(),
             console=console,
             transient=True,
         )
@@ -106,9 +106,11 @@ class _Display:
             self._console.print(f"{stage.number}/{stage.nets} {stage.run}")
         done = stage.training
         if done is None:
-            self._progress.update(self._task, description=stage.what, run=stage.run, completed=0, total=None)
+            self._progress.update(self._task, description=stage.what, run=stage.run, completed=0)
         else:
-            text = f"epoch {done.epoch}/{done.epochs}, loss {done.loss:.3f}, accuracy {done.accuracy:.3f}"
+            # Not rich's own column: it knows no time left once the line was full, as after the first net.
+            left = timedelta(seconds=round(done.seconds_left))
+            text = f"epoch {done.epoch}/{done.epochs}, loss {done.loss:.3f}, accuracy {done.accuracy:.3f}, {left} left"
             self._progress.update(
                 self._task, description=text, run=stage.run, completed=done.step, total=done.steps, refresh=True
             )

@@ -71,7 +71,7 @@ def train(
         if resume is not None:
             resume.restore(model, optimiser)
             history.extend(resume.history)
-            ledger.step = resume.step
+            ledger.go_on(resume.step, max((epoch.seconds for epoch in history), default=0.0))
         for epoch in range(0 if resume is None else resume.epoch, plan.epochs):
             order = permutation(seed, Stream.SHUFFLE, epoch, len(images)).to(device)
             chances = _chances(plan, seed, epoch, len(images), device)

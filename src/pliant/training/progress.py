@@ -19,7 +19,8 @@ class Progress:
     """Where a training stands: `epoch` of `epochs`, from 1; `step` of `steps` done, all epochs together.
 
     `loss` (cross-entropy, nats) and `accuracy` (share of hits) are means over this epoch's images so far, each as the
-    net was when it met the image; `seconds` and `images_per_second` count from the start of the training.
+    net was when it met the image; `seconds` and `images_per_second` count from the start of the training, of one that
+    goes on with the seconds before it stopped.
     """
 
     epoch: int
@@ -61,6 +62,11 @@ class Ledger:
         self._losses = torch.zeros(steps_an_epoch, device=device)
         self._hits = torch.zeros((), dtype=torch.int64, device=device)
         self._start = self._read = time.perf_counter()
+
+    def go_on(self, step: int, seconds: float) -> None:
+        """Count on from a training that had done so many steps in so many seconds."""
+        self.step = step
+        self._start -= seconds
 
     def add(self, loss: Float[Tensor, ""], logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> None:
         """Count a step."""
