@@ -213,12 +213,15 @@ def test_merging_again_gives_the_same_bytes(tmp_path):
     assert records.merge(tmp_path).read_bytes() == first
 
 
-@pytest.mark.parametrize("key", ["plan", "schema"])
-def test_records_that_cannot_be_compared_are_not_merged(tmp_path, key):
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [("plan", "keep one folder for each plan"), ("schema", "delete the older runs and run again")],
+)
+def test_records_that_cannot_be_compared_are_not_merged(tmp_path, key, remedy):
     write_run(tmp_path, "a", **{key: "abc"})
     write_run(tmp_path, "b", **{key: "xyz"})
     assert refused(records.merge, tmp_path) == (
-        f"{tmp_path} mixes runs of different {key}s, a of 'abc' and b of 'xyz': keep one folder for each plan"
+        f"{tmp_path} mixes runs that differ in {key}, a of 'abc' and b of 'xyz': {remedy}"
     )
     assert not (tmp_path / "measurements.parquet").exists()
 
@@ -228,8 +231,7 @@ def test_runs_of_another_device_are_shown_and_not_merged(tmp_path):
     write_run(tmp_path, "b", provenance={"device": "cuda:0"})
     assert list(records.runs(tmp_path)) == ["a", "b"]
     assert refused(records.merge, tmp_path) == (
-        f"{tmp_path} mixes runs of different devices, a of 'cpu' and b of 'cuda': delete the runs of one of them, and "
-        "run again"
+        f"{tmp_path} mixes runs that differ in device, a of 'cpu' and b of 'cuda': delete the older runs and run again"
     )
 
 

@@ -27,9 +27,7 @@ SCHEMA = 1
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy")
 _COMPARABLE = ("plan", "schema", "version", "torch", "device")
 _MAKING = {"version": "pliant {}", "torch": "torch {}", "threads": "{} threads"}
-_REMEDIES = {"data digest": "measure both on the same images"} | dict.fromkeys(
-    ("version", "torch", "device", "threads", "precision"), "delete the runs of one of them, and run again"
-)
+_REMEDIES = {"plan": "keep one folder for each plan", "data digest": "measure both on the same images"}
 _COLUMNS = ("run", "step", "batch_norm", "layer_index", "layer", "metric", "item", "index", "value")
 
 
@@ -156,9 +154,9 @@ def check_comparable(folder: Path | str, found: dict[str, dict[str, Any]], keys:
         for key in keys:
             ours, theirs = _comparable(found[one]).get(key), _comparable(found[other]).get(key)
             if ours != theirs:
+                remedy = _REMEDIES.get(key, "delete the older runs and run again")
                 raise InputError(
-                    f"{folder} mixes runs of different {key}s, {one} of {ours!r} and {other} of {theirs!r}: "
-                    f"{_REMEDIES.get(key, 'keep one folder for each plan')}"
+                    f"{folder} mixes runs that differ in {key}, {one} of {ours!r} and {other} of {theirs!r}: {remedy}"
                 )
 
 

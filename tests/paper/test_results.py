@@ -44,7 +44,7 @@ def changed(folder, cell, **provenance):
 )
 def test_records_that_cannot_be_compared_are_not_read(folder, what, other, told):
     changed(folder, PLAN.cells[-1], **other)
-    with pytest.raises(InputError, match=f"mixes runs of different {what}s, .* of {told}: "):
+    with pytest.raises(InputError, match=f"mixes runs that differ in {what}, .* of {told}: "):
         Results.read(folder)
 
 
