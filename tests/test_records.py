@@ -254,6 +254,20 @@ def test_runs_of_this_process_are_not_added_to_those_of_another_version(tmp_path
         )
 
 
+def test_runs_on_other_images_or_in_another_precision_are_not_merged(tmp_path):
+    write_run(tmp_path, "a", precision="fp32", provenance={"data": "digest"})
+    write_run(tmp_path, "b", precision="bf16", provenance={"data": "digest"})
+    assert refused(records.merge, tmp_path) == (
+        f"{tmp_path} mixes runs that differ in precision, a of 'fp32' and b of 'bf16': delete the older runs and run "
+        "again"
+    )
+    write_run(tmp_path, "b", precision="fp32", provenance={"data": "another"})
+    assert refused(records.merge, tmp_path) == (
+        f"{tmp_path} mixes runs that differ in data digest, a of 'digest' and b of 'another': measure both on the same "
+        "images"
+    )
+
+
 def test_a_table_with_other_columns_is_not_merged(tmp_path):
     write_run(tmp_path, "a")
     path = tmp_path / "a" / "measurements.parquet"

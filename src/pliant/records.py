@@ -25,9 +25,10 @@ from pliant._checks import InputError
 
 SCHEMA = 1
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy")
-_COMPARABLE = ("plan", "schema", "version", "torch", "device")
 _MAKING = {"version": "pliant {}", "torch": "torch {}", "threads": "{} threads"}
 _REMEDIES = {"plan": "keep one folder for each plan", "data digest": "measure both on the same images"}
+COMPARABLE = ("plan", "schema", "version", "torch", "device", "precision", "data digest")
+"""What the runs of a study must share, for their numbers to stand in one table."""
 _COLUMNS = ("run", "step", "batch_norm", "layer_index", "layer", "metric", "item", "index", "value")
 
 
@@ -137,8 +138,8 @@ def provenance(**extra: Any) -> dict[str, Any]:
 def runs(folder: Path | str, keys: Sequence[str] = ("plan", "schema")) -> dict[str, dict[str, Any]]:
     """The records of the finished runs in `folder`, by the name of the run's folder, in the order of the names.
 
-    Raises `InputError` where there is none, and for records that differ in one of `keys` ("plan", "schema", "version",
-    "torch", "device"): their numbers are not comparable.
+    Raises `InputError` where there is none, and for records that differ in one of `keys` (see `COMPARABLE`): their
+    numbers are not comparable.
     """
     folder = Path(folder)
     found = {path.parent.name: read_json(path) for path in sorted(folder.glob("*/record.json"))}
@@ -202,7 +203,7 @@ def merge(folder: Path | str) -> Path:
     """
     folder = Path(folder)
     tables = []
-    for run in runs(folder, _COMPARABLE):
+    for run in runs(folder, COMPARABLE):
         path = folder / run / "measurements.parquet"
         table = read_table(path)
         if tuple(table.columns) != _COLUMNS:

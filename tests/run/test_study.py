@@ -1,5 +1,6 @@
 """A study on the embedded digits, in small: its records, and what becomes of them when it is run again."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -103,8 +104,6 @@ def test_run_again_it_does_nothing_twice_and_changes_no_byte(done):
 
 
 def test_a_net_that_is_missing_is_made_again_to_the_byte(done, tmp_path):
-    import shutil
-
     folder, _ = done
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
@@ -114,6 +113,49 @@ def test_a_net_that_is_missing_is_made_again_to_the_byte(done, tmp_path):
     execute(STUDY, copy, stages.append)
     assert {stage.run for stage in stages} == {"strided_relu-seed0"}
     assert (copy / "measurements.parquet").read_bytes() == (folder / "measurements.parquet").read_bytes()
+
+
+def unfinished(done, tmp_path, **changes):
+    """A copy of the folder whose last net is to be made again; `changes` to the record of the first."""
+    copy = tmp_path / "copy"
+    shutil.copytree(done[0], copy)
+    (copy / "strided_relu-seed0" / "record.json").unlink()
+    path = copy / "max_pool-seed0" / "record.json"
+    records.write_json(path, {**records.read_json(path), **changes})
+    return copy
+
+
+def refused(folder):
+    """Why the study is not gone on with; nothing was trained or measured before it is told."""
+    stages = []
+    with pytest.raises(InputError) as error:
+        execute(STUDY, folder, stages.append)
+    assert stages == []
+    return str(error.value)
+
+
+def test_nets_of_other_images_are_not_added(done, tmp_path, monkeypatch):
+    copy, images = unfinished(done, tmp_path), data.load("digits")
+    other = replace(images, train_images=images.train_images.flip(0))
+    monkeypatch.setattr("pliant.run.study.load", lambda name: other)
+    assert refused(copy) == (
+        f"{copy} mixes runs that differ in data digest, max_pool-seed0 of {images.digest!r} and this one of "
+        f"{other.digest!r}: measure both on the same images"
+    )
+
+
+def test_nets_in_another_precision_are_not_added(done, tmp_path):
+    copy = unfinished(done, tmp_path, precision="bf16")
+    assert refused(copy) == (
+        f"{copy} mixes runs that differ in precision, max_pool-seed0 of 'bf16' and this one of 'fp32': delete the "
+        "older runs and run again"
+    )
+
+
+def test_a_folder_at_which_another_process_works_is_left_alone(done, tmp_path):
+    copy = unfinished(done, tmp_path)
+    with records.alone(copy):
+        assert refused(copy) == f"another process is at work in {copy}: wait for it, or stop it"
 
 
 def test_another_study_in_the_same_folder_is_refused(done):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -23,6 +24,7 @@ from pliant.run.gallery import write_gallery
 from pliant.run.smoothness import of_layers
 from pliant.stats import proportion
 from pliant.training import Progress, accuracy, save_weights, train
+from pliant.training.precision import resolve
 
 PREPROCESSING = "each image standardised to mean 0 and variance 1, then deformed"
 
@@ -40,13 +42,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class _Images:
-    """What every net of a study is given: float images (n, c, h, w), standardised, and int64 labels."""
+    """What every net of a study is given: float images (n, c, h, w), standardised, and int64 labels.
+
+    digest: of the data set that they are of.
+    """
 
     train: Tensor
     train_labels: Tensor
     test: Tensor
     test_labels: Tensor
     classes: int
+    digest: str
 
     @classmethod
     def of(cls, data: Dataset, study: Study, device: torch.device) -> "_Images":
@@ -57,6 +63,7 @@ class _Images:
             standardise(data.test_images).to(device),
             data.test_labels.to(device),
             len(data.classes),
+            data.digest,
         )
 
 
@@ -65,34 +72,51 @@ def execute(study: Study, folder: Path, on_stage: Callable[[Stage], None] | None
 
     Each net is measured before training, with untouched and with calibrated batch norm, and after it. What a folder
     holds of the same study already is not done again. Raises `InputError` if the folder holds another study, or nets
-    of another version of pliant or torch beside which new ones could not stand.
+    that were made otherwise (of other images, in another precision, on another kind of device, with another version of
+    pliant or torch), and where another process is at work in it.
 
     plan.json, data.json, gallery.npz; for each net a folder with record.json, weights.safetensors and one saved
     profile for each measurement; measurements.parquet with all raw numbers (run, step, batch_norm, layer_index,
     layer, metric, item, index, value; item is "image", "median" or "weight").
     """
+    records.check_writable(folder)
     _check_claim(study, folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     names = [f"{downsampling}-seed{study.seed}" for downsampling in study.downsampling]
     open_runs = [name for name in names if not _done(study, folder / name)]
-    if open_runs or not (folder / "data.json").exists():
-        finished = [name for name in names if name not in open_runs]
-        records.check_present(folder, {name: records.read_json(folder / name / "record.json") for name in finished})
-        data = load(study.data)
-        records.write_json(folder / "plan.json", study.to_json())
-        write_gallery(folder / "gallery.npz", data, _deformation(study), study)
-        records.write_json(folder / "data.json", _describe(data, study))
-        images = _Images.of(data, study, device)
-        for name in open_runs:
-            number = names.index(name)
-
-            def tell(what: str, training: Progress | None = None, name: str = name, number: int = number) -> None:
-                if on_stage is not None:
-                    on_stage(Stage(name, number + 1, len(names), what, training))
-
-            _run(study, study.downsampling[number], folder / name, images, tell)
-    records.merge(folder)
+    wanted = open_runs or not (folder / "data.json").exists()
+    data = load(study.data) if wanted else None  # first of all: where there is none, no folder is made
+    with records.alone(folder):
+        records.sweep(folder)
+        if data is not None:
+            _check_claim(study, folder)
+            _carry_out(study, folder, names, open_runs, data, on_stage)
+        records.merge(folder)
     return folder
+
+
+def _carry_out(
+    study: Study,
+    folder: Path,
+    names: list[str],
+    open_runs: list[str],
+    data: Dataset,
+    on_stage: Callable[[Stage], None] | None,
+) -> None:
+    """Make the nets among `names` that are not done yet, and write what all nets share."""
+    images = _Images.of(data, study, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    done = {name: records.read_json(folder / name / "record.json") for name in names if name not in open_runs}
+    records.check_comparable(folder, {**done, "this one": _making(study, images)}, records.COMPARABLE)
+    records.write_json(folder / "plan.json", study.to_json())
+    write_gallery(folder / "gallery.npz", data, _deformation(study), study)
+    records.write_json(folder / "data.json", _describe(data, study))
+    for name in open_runs:
+        number = names.index(name)
+
+        def tell(what: str, training: Progress | None = None, name: str = name, number: int = number) -> None:
+            if on_stage is not None:
+                on_stage(Stage(name, number + 1, len(names), what, training))
+
+        _run(study, study.downsampling[number], folder / name, images, tell)
 
 
 def _run(study: Study, downsampling: str, folder: Path, images: _Images, tell: Callable[..., None]) -> None:
@@ -143,24 +167,32 @@ def _run(study: Study, downsampling: str, folder: Path, images: _Images, tell: C
     records.write_json(
         folder / "record.json",
         {
-            "schema": SCHEMA,
+            **_making(study, images),
             "run": folder.name,
             "downsampling": downsampling,
             "seed": study.seed,
-            "plan": study.identity,
             "width": study.width,
             "parameters": _parameters(net),
             "accuracy": {"train": asdict(proportion(*trained, level)), "test": asdict(proportion(*tested, level))},
-            "precision": history.precision,
             "history": history.to_json(),
             "total_variation": variations,
             "profiles": profiles,
             "seconds": time.perf_counter() - start,
-            "provenance": records.provenance(
-                device=str(images.train.device), threads=torch.get_num_threads(), seed=study.seed
-            ),
         },
     )
+
+
+def _making(study: Study, images: _Images) -> dict[str, Any]:
+    """How the nets of a folder are made: what their records say of it must agree."""
+    device = images.train.device
+    return {
+        "schema": SCHEMA,
+        "plan": study.identity,
+        "precision": resolve(study.training.precision, device),
+        "provenance": records.provenance(
+            device=str(device), threads=torch.get_num_threads(), seed=study.seed, data=images.digest
+        ),
+    }
 
 
 def _measure(study: Study, net: nn.Module, images: _Images, batch_norm: BatchNorm) -> Profile:
