@@ -95,7 +95,7 @@ class Profile:
         matched = _matched(self.layers, other.layers)
         mine, theirs = (list(places) for places in zip(*matched, strict=True))
         replicates = self.replicates[mine] - other.replicates[theirs]
-        ends = np.array([percentile(row, self.level) for row in replicates]).reshape(-1, 2)
+        ends = np.array([percentile(row, self.level, self.images) for row in replicates]).reshape(-1, 2)
         return Difference(
             layers=tuple((self.layers[i], other.layers[j]) for i, j in matched),
             estimate=self.estimate[mine] - other.estimate[theirs],

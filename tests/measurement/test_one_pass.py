@@ -246,6 +246,13 @@ def test_too_few_images_have_no_interval():
     profile = measure(small_net(), pictures(2), PLATE, layers=["conv"])
     assert np.isfinite(profile.estimate).all()
     assert np.isnan(profile.low).all()
+    four, five = (
+        [measure(small_net(), pictures(n), PLATE, layers=["conv"], seed=seed, replicates=100) for seed in range(8)]
+        for n in (4, 5)
+    )
+    assert np.isnan([profile.low for profile in four]).all()
+    assert np.isfinite([profile.low for profile in five]).all()
+    assert np.isnan(four[0].minus(four[0]).low).all()
 
 
 def test_inference_mode_changes_nothing():

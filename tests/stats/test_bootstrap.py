@@ -35,7 +35,16 @@ def test_an_image_is_never_paired_with_its_own_copy():
 def test_two_images_leave_some_replicates_without_a_pair():
     medians = PairBootstrap(2, 400, seed=0).medians(np.array([0.5]))
     assert 0.4 < np.isnan(medians).mean() < 0.6
-    assert np.isnan(percentile(medians, 0.95)).all()
+    assert np.isnan(percentile(medians, 0.95, 100)).all()
+
+
+def test_the_number_of_images_decides_whether_there_is_an_interval_and_no_seed():
+    few, enough = (
+        [percentile(PairBootstrap(n, 200, seed).medians(np.arange(n * (n - 1) / 2)), 0.95, n) for seed in range(200)]
+        for n in (4, 5)
+    )
+    assert np.isnan(few).all()
+    assert np.isfinite(enough).all()
 
 
 def test_a_seed_of_64_bits_keeps_all_of_them():
@@ -79,7 +88,7 @@ def coverage(images, trials, blocks=1, replicates=400, seed=0):
             resampling = PairBootstrap(images, replicates, trial, block)
             sums += resampling.sums(own) / images
             medians += resampling.medians(pairs)
-        low, high = percentile(sums / medians, 0.95)
+        low, high = percentile(sums / medians, 0.95, images)
         hits += low <= truth <= high
     return hits / trials
 

@@ -46,7 +46,7 @@ class ChannelPooling:
             above, below = self.permuted.replicates, self.trained.replicates
             if above is not None and below is not None and above.size:
                 for layer in np.flatnonzero(np.isfinite(estimate)):
-                    ends[layer] = percentile(above[layer] / below[layer], self.trained.level)
+                    ends[layer] = percentile(above[layer] / below[layer], self.trained.level, self.trained.images)
         return np.column_stack((estimate, ends))
 
     def to_pandas(self) -> pd.DataFrame:

@@ -69,7 +69,8 @@ class Tally:
         if self.undefined:
             return nan, nan, nan
         estimate = self._own.value if self._unitless else self._own.value / self._unit.value
-        return estimate, *(percentile(self.replicates, level) if self._replicates else (nan, nan))
+        images = sum(map(len, self.distances))
+        return estimate, *(percentile(self.replicates, level, images) if self._replicates else (nan, nan))
 
     @property
     def replicates(self) -> np.ndarray:

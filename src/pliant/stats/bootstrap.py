@@ -5,7 +5,9 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-_MOST_UNDEFINED = 0.01
+from pliant.stats.interval import FEWEST
+
+_MOST_UNDEFINED = 0.1
 
 
 class PairBootstrap:
@@ -88,13 +90,14 @@ class PairBootstrap:
         return (found * stretch + passed.sum(axis=1)).clip(max=len(order) - 1)
 
 
-def percentile(replicates: Float[np.ndarray, " replicates"], level: float) -> tuple[float, float]:
-    """Lower and upper end of the percentile interval at `level`.
+def percentile(replicates: Float[np.ndarray, " replicates"], level: float, images: int) -> tuple[float, float]:
+    """Lower and upper end of the percentile interval at `level`, of a number of so many images.
 
-    Undefined replicates are left out; where they are more than 1 in 100, as with fewer than 5 images, both ends are
-    NaN: what is left says nothing of other images.
+    Both ends are NaN for fewer than 5 images, whatever the replicates drew. Undefined replicates are left out; where
+    they are more than 1 in 10, as in blocks of 2 images or of a ratio to nearly nothing, what is left says nothing of
+    other images, and both ends are NaN, too.
     """
-    if np.isnan(replicates).mean() > _MOST_UNDEFINED:
+    if images < FEWEST or np.isnan(replicates).mean() > _MOST_UNDEFINED:
         return math.nan, math.nan
     tail = (1 - level) / 2
     low, high = np.nanquantile(replicates, (tail, 1 - tail))

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from math import isfinite
 
+FEWEST = 5
+"""Images, from which on a bootstrap has intervals: of 4, 1 replicate in 64 draws a single image, and so no pair."""
+
 
 @dataclass(frozen=True)
 class Interval:

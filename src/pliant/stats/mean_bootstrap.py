@@ -4,9 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pliant._checks import require
-
-_FEWEST = 5
-"""Images, from which on there are intervals: of fewer, more than 1 replicate in 100 would hold no image."""
+from pliant.stats.interval import FEWEST
 
 
 class MeanBootstrap:
@@ -39,7 +37,7 @@ class MeanBootstrap:
         """Mean, low and high of each number; low and high are NaN without replicates and for fewer than 5 images."""
         mean = self._total / self.images
         drawn = self._counts > 0
-        if self.images < _FEWEST or not drawn.any():
+        if self.images < FEWEST or not drawn.any():
             return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
         tail = (1 - self._level) / 2
         low, high = np.quantile(self._sums[drawn] / self._counts[drawn, None], (tail, 1 - tail), axis=0)
