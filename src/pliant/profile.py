@@ -40,7 +40,7 @@ class Profile:
     level: of the bootstrap interval over images.
     distances: (layers, images) d(r(x), r(deformed x)), the raw samples; of other metrics their numbers of the images.
     medians: (layers, blocks) the pair medians; of other metrics their divisors, 1 where they have none.
-    folds: share of pixels at which the deformations fold (Jacobian not positive).
+    folds: share of pixels at which the deformations fold (Jacobian not positive; see `Field.folds`).
     protocol: all choices that a number depends on; profiles of different protocols are not comparable.
     provenance: versions, device, dtype, code version, time.
     quantity, scale: what is measured and what its values mean, in words.

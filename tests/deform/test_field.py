@@ -1,6 +1,10 @@
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
+from torch.nn.functional import interpolate
 
 from pliant._checks import InputError
 from pliant.deform import Affine, Field, Rotate, Scale, ThinPlate, Translate, warp
@@ -22,15 +26,42 @@ def test_folds_are_the_share_of_pixels_that_turn_over():
     assert linear(((-2.0, 0.0), (0.0, 0.0))).folds.tolist() == [1.0]
     assert linear(((-0.9, 0.0), (0.0, 0.0))).folds.tolist() == [0.0]
     displacement = torch.zeros(1, 2, 4, 8)
-    displacement[0, 0, :, 4:] = -6.0  # one column of squares of seven turns over
-    assert Field(displacement).folds.tolist() == [pytest.approx(1 / 7)]
+    displacement[0, 0, :, 4:] = -6.0  # the columns on both sides of the jump, of eight
+    assert Field(displacement).folds.tolist() == [pytest.approx(2 / 8)]
 
 
 def test_pixels_that_change_places_in_turn_are_folds():
     displacement = torch.zeros(1, 2, 6, 6)
     displacement[0, 0, :, ::2] = 1.5  # central differences see nothing of it
     assert Field(displacement).jacobian()[..., 1:-1].min() > 0
-    assert Field(displacement).folds.item() == pytest.approx(3 / 5)
+    assert Field(displacement).folds.item() == 1
+
+
+@given(seed=st.integers(0, 2**32), size=st.tuples(st.integers(1, 5), st.integers(1, 5)), reach=st.floats(0.05, 1.5))
+def test_folds_written_out_pixel_by_pixel(seed, size, reach):
+    height, width = size
+    generator = torch.Generator().manual_seed(seed)
+    displacement = reach * torch.randn((1, 2, *size), generator=generator)
+    place = displacement[0].double().numpy() + np.mgrid[:height, :width][::-1]
+    folding = 0
+    for y, x in np.ndindex(size):
+        # A side of one pixel: along it the map goes on by one pixel a pixel.
+        across = [(place[:, y, x + s] - place[:, y, x]) * s for s in (-1, 1) if 0 <= x + s < width] or [(1.0, 0.0)]
+        down = [(place[:, y + s, x] - place[:, y, x]) * s for s in (-1, 1) if 0 <= y + s < height] or [(0.0, 1.0)]
+        folding += any(a[0] * d[1] <= a[1] * d[0] for a in across for d in down)
+    assert Field(displacement).folds.item() == pytest.approx(folding / (height * width))
+
+
+@given(seed=st.integers(0, 2**32), reach=st.floats(0.1, 0.5))
+def test_without_folds_the_map_turns_over_nowhere_between_the_pixels(seed, reach):
+    displacement = reach * torch.randn((1, 2, 4, 5), generator=torch.Generator().manual_seed(seed))
+    field = Field(displacement).unfolded()
+    fine = interpolate(field.displacement.double(), size=(31, 41), mode="bilinear", align_corners=True)[0]
+    y, x = torch.meshgrid(torch.linspace(0, 3, 31), torch.linspace(0, 4, 41), indexing="ij")
+    across, down = ((fine + torch.stack((x, y))).diff(dim=dim) for dim in (2, 1))
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        a, d = across[:, row : row + 30], down[..., column : column + 40]
+        assert (a[0] * d[1] - a[1] * d[0]).min() > -1e-7
 
 
 @pytest.mark.parametrize("size", [(1, 8), (8, 1), (1, 1)])

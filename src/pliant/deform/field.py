@@ -110,8 +110,11 @@ class Field:
 
     @property
     def folds(self) -> Float[Tensor, " n"]:
-        """Share of the squares between four neighbouring pixels at which the map folds: at one of their corners the
-        determinant of the differences to both neighbours is not positive, or no number.
+        """Share of pixels at which the map folds: at the corner of one of the squares between four pixels that meet
+        there, the determinant of the differences to both neighbours is not positive, or no number.
+
+        Stricter than `jacobian`, whose central differences look past a pixel: a field without folds, bilinear between
+        the pixels, is one to one around every point, from each pixel to its neighbours on.
         """
         # On a CPU as many images at a time as stay in the caches.
         few = max(1, _AT_ONCE // max(1, math.prod(self.size)))
@@ -251,7 +254,7 @@ def _each(values: Shaped[Tensor, " n"], numbers: Shaped[Tensor, "n *rest"]) -> S
 
 
 def _folding(displacement: Float[Tensor, "n 2 h w"]) -> Float[Tensor, " n"]:
-    """The share of the squares between four pixels at which each map folds, as `Field.folds`."""
+    """The share of pixels at which each map folds, as `Field.folds`."""
     # A side of one pixel is doubled, so that there are squares; along it the displacement does not vary.
     d = displacement
     d = d.expand(-1, -1, 2, -1) if d.shape[2] == 1 else d
@@ -259,10 +262,10 @@ def _folding(displacement: Float[Tensor, "n 2 h w"]) -> Float[Tensor, " n"]:
     xx, yx = d.diff(dim=3).unbind(1)
     xy, yy = d.diff(dim=2).unbind(1)
     xx, yy = xx + 1, yy + 1
-    whole = torch.ones(len(d), d.shape[2] - 1, d.shape[3] - 1, dtype=torch.bool, device=d.device)
+    whole = torch.ones(len(d), *d.shape[2:], dtype=torch.bool, device=d.device)
     for row in (slice(None, -1), slice(1, None)):
         for column in (slice(None, -1), slice(1, None)):
-            whole &= xx[:, row] * yy[..., column] > xy[..., column] * yx[:, row]
+            whole[:, row, column] &= xx[:, row] * yy[..., column] > xy[..., column] * yx[:, row]
     return (~whole).float().mean((1, 2))
 
 
