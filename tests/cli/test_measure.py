@@ -38,6 +38,9 @@ def build():
         conv=nn.Conv2d(3, 4, 3, stride=2), norm=nn.BatchNorm2d(4), relu=nn.ReLU(inplace=True), pool=nn.MaxPool2d(2),
     ))
 
+def grey():
+    return nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3), relu=nn.ReLU()))
+
 def classifier():
     return nn.Sequential(*build(), nn.Flatten(), nn.Linear(196, 8), nn.Linear(8, 5))
 
@@ -261,6 +264,16 @@ def test_layers_are_listed_with_shapes(here, capsys):
     assert "4 x 15 x 15" in printed
     assert "blocks" in next(line for line in printed.splitlines() if line.startswith("relu"))
     assert "4 of 5 calls; the others repeat one listed, or hold no batch; input 3 x 32 x 32" in printed
+
+
+def test_layers_of_models_as_measure_takes_them(here, capsys):
+    assert cli.run(["layers", "net.py:build+antialias", "--size", "32"]) == 0
+    assert "BlurPool" in capsys.readouterr().out
+    assert cli.run(["layers", "net.py:grey", "--size", "32"]) == 2
+    assert "a model of grey images in a file needs one --mean and one --std" in capsys.readouterr().err
+    assert cli.run(["layers", "net.py:grey", "--size", "32", "--mean", "0.5", "--std", "0.5"]) == 0
+    assert "input 1 x 32 x 32" in capsys.readouterr().out
+    assert measure("--mean", "0.5", "--std", "0.5", model="net.py:grey") == 0
 
 
 def test_no_command_and_an_unknown_one(capsys):

@@ -268,7 +268,8 @@ def test_images_that_the_model_does_not_take_are_told():
     with pytest.raises(InputError) as error:
         measure(small_net(), pictures(4, size=20), PLATE)
     assert str(error.value).startswith(
-        "the model does not take images of (3, 20, 20), float32: check their size, channels and type (RuntimeError: "
+        "the model does not take images of (3, 20, 20), float32: check their size, channels and type; a model of grey "
+        "images in a file needs one --mean and one --std (RuntimeError: "
     )
 
 

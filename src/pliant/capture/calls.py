@@ -126,9 +126,10 @@ def trace(model: nn.Module, images: Tensor) -> list[Call]:
         raise
     except Exception as error:  # whatever the model's own code raises
         message = str(error).strip().partition("\n")[0]
+        grey = "; a model of grey images in a file needs one --mean and one --std" if images.shape[1:2] == (3,) else ""
         raise InputError(
             f"the model does not take images of {tuple(images.shape[1:])}, {str(images.dtype)[6:]}: check their "
-            f"size, channels and type ({type(error).__name__}: {message})"
+            f"size, channels and type{grey} ({type(error).__name__}: {message})"
         ) from error
     finally:
         for handle in handles:

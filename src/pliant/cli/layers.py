@@ -4,11 +4,19 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pliant import zoo
 from pliant.capture import PRESETS, kept, select, trace
+from pliant.cli import changed
+from pliant.cli.measure import listed
 
 
-def layers(model: str, *, layers: str = "all", size: int | None = None) -> int:
+def layers(
+    model: str,
+    *,
+    layers: str = "all",
+    size: int | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> int:
     """List the layers of a model in the order in which they run, with their shapes and the presets that hold them.
 
     Parameters
@@ -19,12 +27,16 @@ def layers(model: str, *, layers: str = "all", size: int | None = None) -> int:
         blocks, convs, stages, all, a glob such as "layer3.*", or names with commas between them.
     size
         Pixels a side of the input, instead of the model's own.
+    mean
+        As for `pliant measure`; one number for a model of grey images from a file.
+    std
+        As for `pliant measure`.
     """
-    loaded = zoo.load(model, pretrained=False, size=size)
+    loaded = changed.load(model, pretrained=False, weights=None, size=size, mean=mean, std=std, seed=0)
     images = torch.zeros(2, loaded.channels, *loaded.size)
     with kept(loaded.model):
         calls = trace(loaded.model.eval(), loaded.normalise(images))
-    chosen = select(loaded.model, calls, layers.split(",") if "," in layers else layers)
+    chosen = select(loaded.model, calls, listed(layers))
     held = {}
     for preset in ("blocks", "convs", "stages"):
         for call in PRESETS[preset](loaded.model, calls):
