@@ -174,6 +174,22 @@ def test_bad_images_are_left_out_and_listed_or_refused(here, capsys):
     assert "cut.jpg" in bad(capsys, "--on-bad-image", "refuse")
 
 
+def test_it_ends_with_the_layer_where_sensitivity_rises_most(here, capsys):
+    (here / "photos" / "words.jpg").write_text("no image")
+    said = ("--untrained", "--batch-norm", "as_is", "--worst-case", "--draws", "1", "--budget", "0")
+    assert measure(*said) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Left out 1 image:" in lines
+    assert "Untrained: batch norm stands at mean 0, variance 1" in " ".join(lines)
+    assert any(line.startswith("Worst case: ") for line in lines)
+    assert lines[-1].startswith("Sensitivity ")
+    assert measure(*said, "--fail-above", "9", "--out", "result") == 0
+    *_, end, report, gate = capsys.readouterr().out.splitlines()
+    assert end == lines[-1]
+    assert report == "Report: result/report.html"
+    assert gate.startswith("passed: ")
+
+
 def test_constant_and_nan_layers_are_told(here, capsys):
     arguments = ("--layers", "conv,branches.constant,branches.nan")
     assert measure(*arguments, model="net.py:odd") == 0

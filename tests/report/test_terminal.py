@@ -13,7 +13,9 @@ from pliant.report.terminal import rises_most
 
 def shown(profile, width=80):
     stream = io.StringIO()
-    terminal.show(profile, Console(file=stream, width=width))
+    console = Console(file=stream, width=width)
+    terminal.show(profile, console)
+    terminal.show_rise(profile, console)
     return stream.getvalue().splitlines()
 
 

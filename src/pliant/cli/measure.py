@@ -214,6 +214,7 @@ def measure(
                 loaded.model, sample.batches, budget=budget, draws=draws, layers=at_layers, on_block=hear, **measuring
             )
     console.print(Text(f"{loaded.name}: {loaded.source} Images: {sample.source()}"), soft_wrap=True, highlight=False)
+    terminal.show_left_out(sample.skipped(), console)
     terminal.show(profile, console)
     if searched is not None:
         terminal.show_worst(searched, console)
@@ -221,10 +222,7 @@ def measure(
         console.print(Text(f"Shift consistency: {shifted}"), soft_wrap=True, highlight=False)
     if untrained and weights is None and batch_norm == "as_is" and has_batch_norm(loaded.model):
         console.print("Untrained: batch norm stands at mean 0, variance 1; compare with --batch-norm calibrated.")
-    if sample.skipped():
-        console.print(f"Left out {len(sample.skipped())} images:")
-        for skipped in sample.skipped():
-            console.print(Text(f"  {skipped.file}: {skipped.reason}"), soft_wrap=True, highlight=False)
+    terminal.show_rise(profile, console)
     if out is not None:
         profile.save(out)
         if shifted is not None:

@@ -1,4 +1,4 @@
-"""A profile in the terminal: one line a layer, and where sensitivity rises most; and the worst case beside it."""
+"""A profile in the terminal: one line a layer, and where sensitivity rises most; the worst case; what was left out."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,12 @@ from rich.text import Text
 
 from pliant.profile import Profile
 from pliant.report import wording, worst
+from pliant.report.left_out import LeftOut
 from pliant.report.sides import Side, Sides, signed
 from pliant.report.wording import rises_most
 from pliant.stats import Interval
 
-__all__ = ["rises_most", "show", "show_sides", "show_worst"]
+__all__ = ["rises_most", "show", "show_left_out", "show_rise", "show_sides", "show_worst"]
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NARROWEST = 60
@@ -20,7 +21,7 @@ _LONGEST_BAR = 40
 
 
 def show(profile: Profile, console: Console) -> None:
-    """Print the profile: number, layer, bar, estimate and interval of each layer; how it was measured; the rise.
+    """Print the profile: number, layer, bar, estimate and interval of each layer; and how it was measured.
 
     Bars share one scale, from 0 to the highest estimate. Lines fit the console, 60 columns at least. Names are printed
     as they are: brackets in them are no markup.
@@ -43,7 +44,19 @@ def show(profile: Profile, console: Console) -> None:
     console.print(Text(f"{_how(profile)}; the longest bar is {highest:.3f}", "dim"), highlight=False)
     if any(not profile[name].has_ends for name in profile.layers if name not in profile.undefined):
         console.print("No intervals: with fewer than 5 images resampling says nothing of others.")
+
+
+def show_rise(profile: Profile, console: Console) -> None:
+    """Print the layer where sensitivity, or what else the profile holds, rises most."""
     console.print(Text(wording.rise(profile), "bold"), highlight=False)
+
+
+def show_left_out(skipped: Sequence[LeftOut], console: Console) -> None:
+    """Print how many images were left out, and each with its reason; nothing where there are none."""
+    if skipped:
+        console.print(f"Left out {len(skipped)} image{'' if len(skipped) == 1 else 's'}:")
+    for one in skipped:
+        console.print(Text(f"  {one.file}: {one.reason}"), soft_wrap=True, highlight=False)
 
 
 def show_sides(sides: Sequence[Side], console: Console) -> None:
