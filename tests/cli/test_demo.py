@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+from report import fake_run
 from rich.console import Console
 
 from pliant import cli, records
@@ -90,3 +91,15 @@ def test_the_time_left_is_that_of_the_net_at_work(monkeypatch):
         assert "0:00:00 left" in said("a-seed0", 1, at(40, 40.0))
         assert "2/2 b-seed0" in said("b-seed0", 2)
         assert "0:01:00 left" in said("b-seed0", 2, at(10, 20.0))
+
+
+def test_images_that_were_left_out_are_listed(tmp_path, monkeypatch, capsys):
+    def execute(study, folder, on_stage):
+        return fake_run.write(folder, {moment: {"max_pool": 0.2} for moment in fake_run.CONVERGING}, hostile="[red]")
+
+    monkeypatch.setattr("pliant.cli.demo.execute", execute)
+    monkeypatch.setattr("pliant.cli.demo.report.comparison", lambda folder: folder / "report.html")
+    assert cli.run(["demo", "--out", str(tmp_path / "run")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index("Left out 1 image:")
+    assert lines[place + 1] == "  broken[red].jpg: truncated[red]"

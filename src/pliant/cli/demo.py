@@ -6,9 +6,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from pliant import report
+from pliant import records, report
 from pliant._checks import require
+from pliant.data import Skipped
 from pliant.plan import DOWNSAMPLING, Study, Training
+from pliant.report import terminal
 from pliant.run.study import Stage, execute
 
 
@@ -72,6 +74,7 @@ def demo(
         console.print("Interrupted; the same command goes on.")
         raise
     page = report.comparison(folder)
+    terminal.show_left_out([Skipped(**one) for one in records.read_json(folder / "data.json")["skipped"]], console)
     console.print(report.headline(folder), soft_wrap=True)
     console.print(f"Report: {page}", soft_wrap=True)
     return 0
