@@ -10,6 +10,7 @@ import torch
 from pliant import data, nets, records, report
 from pliant._checks import InputError
 from pliant.data import standardise
+from pliant.deform import ThinPlate, warp
 from pliant.metrics import total_variation
 from pliant.plan import Measuring, Study, Training
 from pliant.profile import Profile
@@ -65,7 +66,7 @@ def test_the_initial_numbers_are_those_of_the_initial_net(done):
 def test_the_trained_profile_is_that_of_the_saved_weights(done):
     from safetensors.torch import load_file
 
-    from pliant import ThinPlate, measure
+    from pliant import measure
 
     folder, _ = done
     net = nets.cifar_net("max_pool", 0.1, in_channels=1, seed=5)
@@ -181,6 +182,11 @@ def test_the_gallery_shows_what_was_measured(done):
         assert gallery["images"].shape == gallery["deformed"].shape == (8, 1, 32, 32)
         assert gallery["displacement"].shape == (8, 2, 32, 32)
         assert gallery["names"].tolist() == [str(label) for label in data.load("digits").test_labels[:8].tolist()]
+        shown = torch.from_numpy(gallery["deformed"])
+    images = data.load("digits").test_images[:8].float()
+    mean, deviation = images.mean((1, 2, 3), keepdim=True), images.std((1, 2, 3), correction=0, keepdim=True)
+    fed = warp(standardise(images), ThinPlate(3, 2.0).sample(range(8), (32, 32), seed=0), "zeros")
+    assert (shown - (fed * deviation + mean)).abs().max() < 0.51
 
 
 def test_an_interrupted_training_leaves_its_weights(tmp_path):

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pliant import records
 from pliant.data import Dataset
@@ -16,13 +17,15 @@ COUNT = 8
 def write_gallery(path: Path, data: Dataset, deformation: Deformation, study: Study) -> None:
     """The first test images as they are and as measured: images and deformed (uint8), displacement, names (npz).
 
-    The fields are those of the measurement; the pixels are deformed before they are standardised, so that they can be
-    shown.
+    Fields and padding are those of the measurement. Nets are fed standardised images, whose zero is the mean of each:
+    it is taken off before the deformation and put back behind it, so that zeros outside are shown as the mean.
     """
     images = data.test_images[:COUNT]
     size = (images.shape[2], images.shape[3])
     field = deformation.sample(range(len(images)), size, study.seed)
-    deformed = warp(images, field, study.measuring.padding)
+    mean = images.float().mean((1, 2, 3), keepdim=True)
+    warped = warp(images.float() - mean, field, study.measuring.padding) + mean
+    deformed = warped.round().clamp(0, 255).to(torch.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
