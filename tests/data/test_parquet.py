@@ -11,6 +11,7 @@ from PIL import Image
 
 from pliant._checks import InputError
 from pliant.data import Skipped, load
+from pliant.data.loading import names_dataset
 from pliant.data.parquet import read_folder
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -60,6 +61,27 @@ def test_splits_are_taken_as_given(tmp_path, below):
     assert data.test_labels.tolist() == [value % 3 for value in values(data.test_images)]
     assert (data.classes, data.name, data.skipped) == (("cat", "dog", "emu"), tmp_path.name, ())
     assert data.source == f"parquet files of {tmp_path.name}: train and test; 9 to train and 4 to test, as given."
+
+
+def test_the_one_subfolder_of_a_clone_is_found_and_several_are_named(tmp_path):
+    write(tmp_path / "plain_text" / "train-00000-of-00001.parquet", *rows(6))
+    write(tmp_path / "plain_text" / "test-00000-of-00001.parquet", *rows(4, 100))
+    write(tmp_path / ".cache" / "train.parquet", *rows(3))
+    (tmp_path / "README.md").write_text("A data set.")
+    data = load(str(tmp_path))
+    assert names_dataset(str(tmp_path))
+    assert sorted(values(data.test_images)) == [100, 101, 102, 103]
+    assert data.source.startswith(f"parquet files of {tmp_path.name}: train and test; 6 to train")
+    write(tmp_path / "other" / "train.parquet", *rows(6))
+    assert refused(tmp_path) == (
+        f"{tmp_path}: parquet files in several of its subfolders (other, plain_text); name one of these"
+    )
+
+
+def test_a_folder_of_images_stays_one_with_parquet_files_below(tmp_path):
+    write(tmp_path / "embeddings" / "all.parquet", *rows(3))
+    noise(16, 16).save(tmp_path / "photo.png")
+    assert not names_dataset(str(tmp_path))
 
 
 def test_every_pixel_and_channel_is_kept(tmp_path):

@@ -13,6 +13,7 @@ from PIL import Image
 from pliant._checks import InputError, require
 from pliant.data.dataset import Found, Labelled
 from pliant.data.decoding import Entry, decode
+from pliant.data.folder import find
 from pliant.data.image_file import BadImage, read
 
 SPLITS = {"train": ("train",), "test": ("test",), "validation": ("validation", "valid", "val", "dev")}
@@ -28,8 +29,19 @@ class _Part:
 
 
 def files(folder: Path) -> list[Path]:
-    """The parquet files of a folder and of its subfolder `data`, by name."""
-    return sorted([*folder.glob("*.parquet"), *(folder / "data").glob("*.parquet")])
+    """The parquet files of a folder and of its subfolder `data`, by name; where there are none, and no images, those of
+    the one subfolder that holds some, such as `plain_text` in a clone from the hub.
+
+    Raises `InputError` where several subfolders do.
+    """
+    if own := sorted([*folder.glob("*.parquet"), *(folder / "data").glob("*.parquet")]):
+        return own
+    below = sorted({file.parent for file in folder.glob("*/*.parquet") if not file.parent.name.startswith(".")})
+    if not below or find(folder):
+        return []
+    names = ", ".join(path.name for path in below)
+    require(len(below) == 1, f"{folder}: parquet files in several of its subfolders ({names}); name one of these")
+    return sorted(below[0].glob("*.parquet"))
 
 
 def read_folder(folder: Path) -> Found:
