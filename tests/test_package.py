@@ -1,7 +1,11 @@
 """What a user meets first: the public names, and what importing them costs."""
 
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,6 +71,27 @@ def test_every_family_of_deformations_is_public_and_documented():
         assert getattr(pliant, family.__name__) is family
         assert family.__name__ in deform.__all__
         assert family.__doc__
+
+
+def hidden(package):
+    """The modules of a package that cannot be reached by their names: it exports something else under them."""
+    modules = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    exported = {name for name, value in vars(package).items() if not inspect.ismodule(value)}
+    return sorted({*exported, *getattr(package, "__all__", ())} & set(modules))
+
+
+def test_no_module_bears_the_name_of_what_the_package_beside_it_exports():
+    found = [module.name for module in pkgutil.walk_packages(pliant.__path__, "pliant.") if module.ispkg]
+    assert {"pliant.stats", "pliant.paper.figures"} <= set(found)
+    told = {name: hidden(importlib.import_module(name)) for name in ("pliant", *found)}
+    assert not any(told.values()), told
+
+
+def test_a_module_of_an_exported_name_would_be_told(tmp_path):
+    (tmp_path / "warp.py").touch()
+    assert hidden(SimpleNamespace(__path__=[str(tmp_path)], warp=print, pi=3)) == ["warp"]
+    assert hidden(SimpleNamespace(__path__=[str(tmp_path)], __all__=["warp"])) == ["warp"]
+    assert hidden(SimpleNamespace(__path__=[str(tmp_path)], warp=sys)) == []
 
 
 def test_modules_are_attributes_and_other_names_are_not():

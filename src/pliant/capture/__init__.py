@@ -1,8 +1,8 @@
 """Hearing what the layers of a model put out, and giving the model back as it was."""
 
 from pliant.capture.calls import INPUT, OUTPUT, Call, capture, replaced, trace
-from pliant.capture.kept import batch_norm, has_batch_norm, kept
 from pliant.capture.layers import PRESETS, select
+from pliant.capture.state import batch_norm, has_batch_norm, kept
 
 __all__ = [
     "INPUT",

@@ -5,8 +5,8 @@ from typing import Any
 from pliant._checks import InputError, require, unknown
 from pliant.deform.affine import Affine
 from pliant.deform.circular import Circular
+from pliant.deform.contract import Deformation
 from pliant.deform.elastic import Elastic
-from pliant.deform.family import Deformation
 from pliant.deform.field import Carried, Field, Inverse
 from pliant.deform.flow import Flow
 from pliant.deform.length import Length, pixels

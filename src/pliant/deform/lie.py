@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pliant._checks import unknown
 from pliant.deform.affine import places
-from pliant.deform.family import Deformation, Source
+from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.series import Series
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pliant import draws
 from pliant._checks import require
-from pliant.deform.family import Deformation, Source
+from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 from pliant.deform.series import Series, cached

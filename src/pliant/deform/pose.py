@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pliant._checks import require
-from pliant.deform.family import Deformation, Source
+from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 from pliant.deform.recipe import Recipe

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pliant._checks import require
 from pliant.deform.affine import STILL, Ends, Motion, check_choice
-from pliant.deform.family import Source
+from pliant.deform.contract import Source
 from pliant.deform.length import Length, Lengths, check_ends, check_length, ends, pixels
 
 

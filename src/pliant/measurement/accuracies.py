@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pliant._checks import InputError, require
 from pliant.capture import kept
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.deform import Circular, Deformation, Padding, ThinPlate, warp
 from pliant.measurement.blocks import give_back
 from pliant.measurement.feeding import Feeding

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pliant._checks import InputError, require, unknown
 from pliant.capture import kept, select, trace
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.deform import Deformation, Padding, ThinPlate
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
 from pliant.measurement.feeding import Feeding, check_statistics

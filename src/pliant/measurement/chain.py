@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pliant import draws
 from pliant._checks import require
 from pliant.capture import INPUT, OUTPUT, Call, kept, replaced, select, trace
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.deform import Deformation, Lie, Padding
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back

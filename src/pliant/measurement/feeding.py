@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pliant import records
 from pliant._checks import InputError, require
 from pliant.capture import batch_norm, capture
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 
 
 class Feeding:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pliant._checks import InputError, require
 from pliant.capture import Call, kept, select, trace
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.measurement.blocks import consecutive, give_back, of_one_size
 from pliant.measurement.feeding import Feeding, hear
 from pliant.measurement.protocol import protocol_of

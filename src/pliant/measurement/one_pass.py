@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pliant._checks import require
 from pliant.capture import INPUT, Call, kept, select, trace
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.deform import Deformation, Padding, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back

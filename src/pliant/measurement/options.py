@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from torch import Tensor
 
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.deform import Padding
 
 

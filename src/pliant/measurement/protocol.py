@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 
 
 def protocol_of(

@@ -7,7 +7,7 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from pliant.deform import Deformation, Padding, warp
-from pliant.deform.family import Source
+from pliant.deform.contract import Source
 from pliant.measurement.climbing import Climb
 from pliant.measurement.feeding import Feeding, hear
 from pliant.measurement.pool import Parts

@@ -7,12 +7,12 @@ from pliant.metrics.cosine import Cosine
 from pliant.metrics.distance import Distance
 from pliant.metrics.equivariance import Equivariance
 from pliant.metrics.euclidean import Euclidean
-from pliant.metrics.geometry import Geometry, geometry
-from pliant.metrics.laplacian_spectrum import Spectrum, laplacian_spectrum
+from pliant.metrics.gaps import Geometry, geometry
 from pliant.metrics.lie_derivative import LieDerivative
 from pliant.metrics.metric import Metric, Reading
 from pliant.metrics.relative_stability import DeformationStability, NoiseStability, RelativeStability
-from pliant.metrics.total_variation import FilterVariation, filter_variations, smoothness_penalty, total_variation
+from pliant.metrics.roughness import FilterVariation, filter_variations, smoothness_penalty, total_variation
+from pliant.metrics.spectrum import Spectrum, laplacian_spectrum
 
 METRICS: dict[str, Metric] = {
     "cosine": Cosine(),

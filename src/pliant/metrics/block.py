@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
 from pliant._checks import InputError
-from pliant.metrics.geometry import Geometry, geometry, of_pairs, squared_gaps
+from pliant.metrics.gaps import Geometry, geometry, of_pairs, squared_gaps
 
 Take = Literal["mean", "median"]
 _NUMBERS = {"cpu": 1 << 21}

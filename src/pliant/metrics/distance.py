@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pliant.metrics.block import Block, Sample
-from pliant.metrics.geometry import Geometry, of_pairs
+from pliant.metrics.gaps import Geometry, of_pairs
 from pliant.metrics.metric import Metric, Reading
 
 

@@ -6,7 +6,7 @@ from typing import final
 import torch
 
 from pliant.metrics.block import Block, Sample
-from pliant.metrics.geometry import squared_gaps
+from pliant.metrics.gaps import squared_gaps
 from pliant.metrics.metric import Metric, Reading
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pliant import records
 from pliant.capture import batch_norm, kept
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.data import Dataset, Examples, examples, load
 from pliant.deform import ThinPlate
 from pliant.measurement import measure_each

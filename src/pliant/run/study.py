@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pliant import records
 from pliant._checks import InputError, require
-from pliant.capture.kept import BatchNorm
+from pliant.capture.state import BatchNorm
 from pliant.data import Dataset, load, standardise
 from pliant.deform import ThinPlate
 from pliant.measurement import measure
