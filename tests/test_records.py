@@ -1,4 +1,5 @@
 import errno
+import importlib.util
 import os
 import subprocess
 import sys
@@ -306,3 +307,16 @@ for _ in range(2):
         assert f"another process is at work in {tmp_path}: wait for it, or stop it" in other.stdout.readline()
     assert other.communicate("now\n")[0] == "alone\n"
     assert other.returncode == 0
+
+
+def test_without_file_locks_all_is_there_but_a_folder_for_one_process(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    fresh = importlib.util.module_from_spec(importlib.util.spec_from_file_location("fresh", records.__file__))
+    fresh.__spec__.loader.exec_module(fresh)
+    assert fresh.read_json(fresh.write_json(tmp_path / "a.json", {})) == {}
+    folder = tmp_path / "run"
+    assert refused(fresh.alone(folder).__enter__) == (
+        f"{folder} cannot be locked, as a run asks for, on Windows: use WSL"
+    )
+    assert not folder.exists()

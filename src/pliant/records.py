@@ -1,7 +1,6 @@
 """Records of what was run and measured: JSON and parquet files, whole or not at all. Loads no torch."""
 
 import errno
-import fcntl
 import io
 import json
 import os
@@ -80,9 +79,13 @@ def sweep(folder: Path | str) -> None:
 def alone(folder: Path | str) -> Iterator[None]:
     """Within the context no other process that asks for the same gets the folder. Ends with the process at the latest.
 
-    Raises `InputError` where another one has it.
+    Raises `InputError` where another one has it, and on Windows, which has no such locks.
     """
     folder = Path(folder)
+    try:
+        import fcntl
+    except ImportError:
+        raise InputError(f"{folder} cannot be locked, as a run asks for, on {platform.system()}: use WSL") from None
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         try:
