@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from report import fake_run
 
-from pliant import report
+from pliant import records, report
 from pliant._checks import InputError
 from pliant.outcomes import ShiftConsistency
 from pliant.profile import Profile
@@ -153,6 +153,15 @@ def test_accuracies_with_wilson_intervals(page):
     assert [" ".join(cell.split()) for cell in table[1]] == [
         *("subsampling", "0.986 [0.968, 0.994]", "1.000 [0.997, 1.000]")
     ]
+
+
+def test_accuracy_and_loss_by_epoch_stand_in_a_table(folder, page):
+    table = next(table for table in page.tables if table[0][:2] == ["net", "epoch"])
+    steps = records.read_json(folder / "max_pool-seed0" / "record.json")["history"]
+    assert [row[1:] for row in table[1:] if row[0] == "max pooling"] == [
+        [str(step["epoch"]), f"{step['accuracy']:.4f}", f"{step['loss']:.4f}"] for step in steps
+    ]
+    assert len(table) == 1 + 5 * len(steps)
 
 
 def test_everything_to_do_it_again(page):

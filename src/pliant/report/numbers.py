@@ -65,6 +65,25 @@ def smoothness(run: Comparison) -> list[Smoothness]:
     return found
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """The means of one epoch over the training images, each as the net was when it met the image."""
+
+    net: str
+    epoch: int
+    accuracy: float
+    loss: float
+
+
+def course(run: Comparison) -> list[Epoch]:
+    """One row for each net and epoch."""
+    return [
+        Epoch(net.title, step["epoch"], step["accuracy"], step["loss"])
+        for net in run.nets
+        for step in net.record["history"]
+    ]
+
+
 def csv(rows: list[Row]) -> str:
     """The rows, unrounded, as a data URI to save; undefined numbers are empty, with their reason beside them."""
     of_many = any(row.net for row in rows)

@@ -57,6 +57,7 @@ def comparison(folder: Path | str) -> Path:
         rows=rows,
         csv=numbers.csv(rows),
         smoothness=numbers.smoothness(run),
+        course=numbers.course(run),
         command=again.command(run.study),
         python=again.python(run.study),
         plan=json.dumps(run.study.to_json(), indent=2),
