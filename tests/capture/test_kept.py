@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pliant._checks import InputError
-from pliant.capture import batch_norm, kept
+from pliant.capture import batch_norm, has_fresh_batch_norm, kept
 
 
 def net():
@@ -98,3 +98,11 @@ def test_parameters_take_gradients_again_that_did_before(fails):
     with contextlib.suppress(RuntimeError), kept(model):
         change()
     assert [parameter.requires_grad for parameter in model.parameters()] == before
+
+
+def test_batch_norm_is_fresh_until_it_has_seen_data():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4))
+    assert has_fresh_batch_norm(model)
+    model[1].train()(torch.randn(8, 4, 6, 6))
+    assert not has_fresh_batch_norm(model)
+    assert not has_fresh_batch_norm(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)))

@@ -96,6 +96,34 @@ def test_batch_norm_protocols(here, protocol, capsys):
     assert Profile.load(here / "result").protocol["calibration"] == (4 if protocol == "calibrated" else 0)
 
 
+def test_untrained_models_are_shown_under_both_protocols_of_batch_norm(here, capsys):
+    assert measure("--untrained", "--limit", "5", "--out", "result") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    profiles = [Profile.load(here / "result"), Profile.load(here / "result" / "calibrated")]
+    assert [found.protocol["batch_norm"] for found in profiles] == ["untouched", "calibrated"]
+    assert profiles[0]["pool"] != profiles[1]["pool"]
+    for found in profiles:
+        assert f"{found['pool'].estimate:.3f}" in printed
+    names = ("untouched", "calibrated on 4 images")
+    first, second = (printed.index(f"Batch norm {name}: Sensitivity ") for name in names)
+    assert first < second < printed.index("Report: result/report.html") < printed.index("result/calibrated/report.html")
+    assert "Untrained:" not in printed
+
+
+def test_where_batch_norm_has_seen_no_data_and_is_not_calibrated_it_is_said(here, capsys):
+    assert measure() == 0
+    said = "Untrained: batch norm stands at mean 0, variance 1"
+    assert f"{said}; compare with --batch-norm calibrated." in " ".join(capsys.readouterr().out.split())
+    assert measure("--untrained") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"{said}, and cannot be calibrated. photos: 0 images are left beside the 9 chosen" in printed
+    assert "Batch norm" not in printed
+    assert measure("--batch-norm", "calibrated", "--limit", "5") == 0
+    assert said not in capsys.readouterr().out
+    assert measure(model="net.py:odd") == 0
+    assert said not in capsys.readouterr().out
+
+
 def test_weights_from_a_file(here, capsys):
     weights = {name: value + 1 for name, value in torch.nn.Conv2d(3, 4, 3).state_dict(prefix="conv.").items()}
     norm = torch.nn.BatchNorm2d(4).state_dict(prefix="norm.")

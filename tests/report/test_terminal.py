@@ -15,7 +15,7 @@ def shown(profile, width=80):
     stream = io.StringIO()
     console = Console(file=stream, width=width)
     terminal.show(profile, console)
-    terminal.show_rise(profile, console)
+    terminal.show_rises([profile], console)
     return stream.getvalue().splitlines()
 
 

@@ -2,7 +2,7 @@
 
 from pliant.capture.calls import INPUT, OUTPUT, Call, capture, replaced, trace
 from pliant.capture.layers import PRESETS, select
-from pliant.capture.state import batch_norm, has_batch_norm, kept
+from pliant.capture.state import batch_norm, has_fresh_batch_norm, kept
 
 __all__ = [
     "INPUT",
@@ -11,7 +11,7 @@ __all__ = [
     "Call",
     "batch_norm",
     "capture",
-    "has_batch_norm",
+    "has_fresh_batch_norm",
     "kept",
     "replaced",
     "select",

@@ -74,9 +74,13 @@ def batch_norm(model: nn.Module, protocol: BatchNorm, calibration: Tensor | None
     model.eval()
 
 
-def has_batch_norm(model: nn.Module) -> bool:
-    """A protocol of batch norm makes a difference: the model has layers with running statistics."""
-    return bool(_norms(model))
+def has_fresh_batch_norm(model: nn.Module) -> bool:
+    """The model has batch norm that has seen no data: all its running means are 0, and its variances 1."""
+    held = [(norm.running_mean, norm.running_var) for norm in _norms(model)]
+    return bool(held) and all(
+        mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
+        for mean, variance in held
+    )
 
 
 def _norms(model: nn.Module) -> list[_BatchNorm]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pliant import records, report, zoo
 from pliant._checks import InputError, require, unknown
-from pliant.capture import INPUT, has_batch_norm, kept, select, trace
+from pliant.capture import INPUT, has_fresh_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.sample import Sample, device_called
@@ -47,7 +47,7 @@ def measure(
     points: int = 5,
     reach: Annotated[str, Parameter(name=["--reach", "--strength"])] = "4.5%",
     padding: Literal["zeros", "border", "reflection"] = "border",
-    batch_norm: Literal["as_is", "untouched", "calibrated"] = "as_is",
+    batch_norm: Literal["as_is", "untouched", "calibrated"] | None = None,
     limit: int = 128,
     block: int = 128,
     seed: int = 0,
@@ -91,7 +91,7 @@ def measure(
     weights
         A file of weights (.safetensors, or .pt with tensors alone) instead of the published ones.
     untrained
-        Initial weights, drawn from the seed.
+        Initial weights, drawn from the seed. Where there is batch norm, both protocols of it are shown.
     family
         Of deformations: thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular; for
         lie-derivative also lie:rotation, or translation, scale, stretch, shear, hyperbolic, which have no reach.
@@ -103,7 +103,8 @@ def measure(
     padding
         What stands outside an image.
     batch_norm
-        "as_is"; for untrained models also "untouched" (mean 0, variance 1) or "calibrated" (on other images).
+        "as_is"; for untrained models "untouched" (mean 0, variance 1) or "calibrated" (on 512 other images in one
+        forward pass), of --untrained both if neither is given. Gate and worst case are then those of the first.
     limit
         Measure this many images, evenly spaced over the folder or the first ones of a data set; 0 for all.
     block
@@ -179,11 +180,20 @@ def measure(
         deformation = member(family, points, reach, loaded.size[1], invertible=invertible)
     if worst_case:
         _check_search(loaded, deformation, metric, listed(worst_at), draws, budget)
-    sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
+    fresh = has_fresh_batch_norm(loaded.model)
+    both = batch_norm is None and untrained and fresh
+    sample = Sample(loaded, images, limit, on_bad_image, "calibrated" if both else batch_norm or "as_is")
+    hint = "; compare with --batch-norm calibrated."
+    try:
+        calibration = sample.calibration()
+    except InputError as error:
+        if not both:
+            raise
+        calibration, both, hint = None, False, f", and cannot be calibrated. {error}"
     feeding: dict[str, Any] = {
         "seed": seed,
-        "batch_norm": batch_norm,
-        "calibration": sample.calibration(),
+        "batch_norm": "untouched" if both else batch_norm or "as_is",
+        "calibration": calibration,
         "preprocess": loaded.normalise,
         "block": block,
     }
@@ -206,7 +216,16 @@ def measure(
         if shift is not None:  # first of all, so that what puts out no logits is refused before the work
             most, hear = shifts_up_to(shift, loaded.size[1]), shown("shifting")
             shifted = shift_consistency(loaded.model, sample.batches, largest=most, on_block=hear, **feeding)
-        profile = measure_model(loaded.model, sample.batches, layers=chosen, on_block=shown("measuring"), **measuring)
+        profiles = [
+            measure_model(
+                loaded.model,
+                sample.batches,
+                layers=chosen,
+                on_block=shown("measuring"),
+                **{**measuring, "batch_norm": protocol},
+            )
+            for protocol in (measuring["batch_norm"], *(["calibrated"] if both else []))
+        ]
         searched: WorstCase | None = None
         if worst_case:
             at_layers, hear = listed(worst_at), shown("searching")
@@ -215,32 +234,36 @@ def measure(
             )
     console.print(Text(f"{loaded.name}: {loaded.source} Images: {sample.source()}"), soft_wrap=True, highlight=False)
     terminal.show_left_out(sample.skipped(), console)
-    terminal.show(profile, console)
+    for profile in profiles:
+        terminal.show(profile, console)
     if searched is not None:
         terminal.show_worst(searched, console)
     if shifted is not None:
         console.print(Text(f"Shift consistency: {shifted}"), soft_wrap=True, highlight=False)
-    if untrained and weights is None and batch_norm == "as_is" and has_batch_norm(loaded.model):
-        console.print("Untrained: batch norm stands at mean 0, variance 1; compare with --batch-norm calibrated.")
-    terminal.show_rise(profile, console)
+    if fresh and not both and batch_norm in (None, "as_is"):
+        console.print(
+            Text(f"Untrained: batch norm stands at mean 0, variance 1{hint}"), soft_wrap=True, highlight=False
+        )
+    terminal.show_rises(profiles, console)
     if out is not None:
-        profile.save(out)
-        if shifted is not None:
-            shifted.save(out)
         if searched is not None:
             records.write_bytes(out / WORST, searched.to_pandas().to_csv(index=False).encode())
-        page = report.single(
-            profile,
-            out,
-            model=loaded.name,
-            source=f"{loaded.source} {sample.source()}",
-            skipped=sample.skipped(),
-            command=f"pliant {shlex.join(sys.argv[1:])}" if sys.argv[1:2] == ["measure"] else "",
-            searched=searched,
-            shifted=shifted,
-        )
-        console.print(f"Report: {page}", soft_wrap=True)
-    return 0 if fail_above is None else _gate(profile, fail_above, at, console)
+        if shifted is not None:
+            shifted.save(out)
+        for folder, profile in zip((out, out / "calibrated"), profiles, strict=False):
+            profile.save(folder)
+            page = report.single(
+                profile,
+                folder,
+                model=loaded.name,
+                source=f"{loaded.source} {sample.source()}",
+                skipped=sample.skipped(),
+                command=f"pliant {shlex.join(sys.argv[1:])}" if sys.argv[1:2] == ["measure"] else "",
+                searched=searched if folder == out else None,
+                shifted=shifted if folder == out else None,
+            )
+            console.print(f"Report: {page}", soft_wrap=True)
+    return 0 if fail_above is None else _gate(profiles[0], fail_above, at, console)
 
 
 def _gate(profile: Profile, limit: float, at: str | None, console: Console) -> int:

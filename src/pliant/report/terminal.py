@@ -13,7 +13,7 @@ from pliant.report.sides import Side, Sides, signed
 from pliant.report.wording import rises_most
 from pliant.stats import Interval
 
-__all__ = ["rises_most", "show", "show_left_out", "show_rise", "show_sides", "show_worst"]
+__all__ = ["rises_most", "show", "show_left_out", "show_rises", "show_sides", "show_worst"]
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NARROWEST = 60
@@ -46,9 +46,11 @@ def show(profile: Profile, console: Console) -> None:
         console.print("No intervals: with fewer than 5 images resampling says nothing of others.")
 
 
-def show_rise(profile: Profile, console: Console) -> None:
-    """Print the layer where sensitivity, or what else the profile holds, rises most."""
-    console.print(Text(wording.rise(profile), "bold"), highlight=False)
+def show_rises(profiles: Sequence[Profile], console: Console) -> None:
+    """Print the layer where sensitivity, or what else is held, rises most; of several, under which batch norm."""
+    for profile in profiles:
+        under = f"Batch norm {wording.batch_norm(profile.protocol)}: " if len(profiles) > 1 else ""
+        console.print(Text(f"{under}{wording.rise(profile)}", "bold"), highlight=False)
 
 
 def show_left_out(skipped: Sequence[LeftOut], console: Console) -> None:
