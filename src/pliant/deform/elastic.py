@@ -1,7 +1,7 @@
 """Elastic distortions: noise at every pixel, smoothed."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -13,6 +13,7 @@ from pliant._checks import require
 from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
+from pliant.deform.recipe import Recipe
 
 _TRUNCATED = 4.0  # standard deviations
 _LARGEST = 1 - 2.0**-8  # of the noise
@@ -66,17 +67,46 @@ class Elastic(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 2 rows columns"], size: tuple[int, int]) -> Field:
         """The noise smoothed, times alpha."""
-        weights = _gaussian(pixels(self.sigma, size[1]))
-        alpha = pixels(self.alpha, size[1])
-        if torch.is_grad_enabled() and parameters.requires_grad:
-            across, along = (_correlation(weights, side).to(parameters) for side in size)
-            with torch.autocast(parameters.device.type, enabled=False):
-                return Field(alpha * (across.T @ parameters @ along))
-        along = _along(parameters.flatten(0, 2), alpha * weights).unflatten(0, (-1, parameters.shape[2]))
-        if size[0] <= _BAND and size[1] % _ALIGNED == 0:
-            return Field(_across(along, weights).unflatten(0, (-1, 2)))
-        across = _along(along.transpose(1, 2).flatten(0, 1), weights).unflatten(0, (-1, size[1]))
-        return Field(across.transpose(1, 2).unflatten(0, (-1, 2)).contiguous())
+        return Field(_Smoothed(parameters, pixels(self.sigma, size[1]), pixels(self.alpha, size[1]), size))
+
+
+@dataclass(frozen=True, eq=False)
+class _Smoothed(Recipe):
+    """The displacements of n images of `size` (h, w): alpha times the noise correlated with a Gaussian.
+
+    weights: (n, 2, rows, columns), the noise. sigma, alpha: pixels.
+    """
+
+    weights: Float[Tensor, "n 2 rows columns"]
+    sigma: float
+    alpha: float
+    size: tuple[int, int]
+
+    def __getitem__(self, part: slice | list[int] | Tensor) -> "_Smoothed":
+        """That of several images."""
+        return self.weighted(self.weights[part])
+
+    def weighted(self, weights: Float[Tensor, "n 2 rows columns"]) -> "_Smoothed":
+        """That of other noise."""
+        return replace(self, weights=weights)
+
+    def summed(self) -> Float[Tensor, "n 2 h w"]:
+        """The displacements, differentiable in the noise; without gradients the same to the bit in every batch."""
+        noise, gaussian, (height, width) = self.weights, _gaussian(self.sigma), self.size
+        if torch.is_grad_enabled() and noise.requires_grad:
+            across, along = (_correlation(gaussian, side).to(noise) for side in self.size)
+            with torch.autocast(noise.device.type, enabled=False):
+                return self.alpha * (across.T @ noise @ along)
+        along = _along(noise.flatten(0, 2), self.alpha * gaussian).unflatten(0, (-1, noise.shape[2]))
+        if height <= _BAND and width % _ALIGNED == 0:
+            return _across(along, gaussian).unflatten(0, (-1, 2))
+        across = _along(along.transpose(1, 2).flatten(0, 1), gaussian).unflatten(0, (-1, width))
+        return across.transpose(1, 2).unflatten(0, (-1, 2)).contiguous()
+
+    @property
+    def together(self) -> int:
+        """As many as fill one call."""
+        return _PLANES // 2
 
 
 def _along(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> Float[Tensor, "m length"]:
