@@ -233,7 +233,7 @@ def test_the_choice_that_changes_the_verdict_is_named():
     assert findings["training_smooths"].holds == (1, 2)
 
 
-def test_statistics_of_other_images_can_decide_what_a_net_seems_to_have_learned(tmp_path):
+def test_statistics_of_other_images_can_decide_what_a_net_seems_to_have_learned():
     """Nets that learned shuffled pixels are as stable as the others once batch norm has seen real images."""
 
     def sensitivity(m):
@@ -241,8 +241,7 @@ def test_statistics_of_other_images_can_decide_what_a_net_seems_to_have_learned(
         return (0.6 if mistaken else 0.3) * math.exp(0.002 * m.noise)
 
     plan = of(3, ("2c", "5b"), choices=("reference",), tasks=("labels", "shuffled_pixels"))
-    folder = fake_study.write(tmp_path / "run", sensitivity, made_truths.paper_variation, of=plan)
-    finding = found(folder)["shuffled_pixels_differ"]
+    finding = found(fake_study.results(sensitivity, made_truths.paper_variation, plan))["shuffled_pixels_differ"]
     assert finding.verdict == "supported"
     assert finding.flips == ("batch norm calibrated after training: refuted",)
     assert finding.holds == (4, 8)

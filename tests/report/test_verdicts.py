@@ -64,13 +64,19 @@ def findings(results):
 
 
 @pytest.fixture(scope="module")
-def page(folder):
+def reported(folder):
+    """The page, and what was drawn beside it."""
     with pytest.MonkeyPatch.context() as patch:
         # A few of the figures: each of them is drawn in tests of its own.
         patch.setattr(figures, "WHOLE", ("1", "3a"))
         patch.setattr(verdicts, "DRAWN", ("1", "course"))
         assert cli.run(["report", str(folder)]) == 0
-    return (folder / "report.html").read_text()
+    return (folder / "report.html").read_text(), {path.name for path in (folder / "figures").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def page(reported):
+    return reported[0]
 
 
 def test_verdicts_come_first_and_are_those_of_the_claims(findings, page):
@@ -233,11 +239,9 @@ def test_what_was_not_run_is_said(page):
     assert "not run: 2b needs nets trained on ImageNet" in page
 
 
-def test_claims_and_figures_lie_beside_it(folder, findings, page):
+def test_claims_and_figures_lie_beside_it(folder, findings, reported):
     assert len(records.read_json(folder / "claims.json")["claims"]) == len(findings)
-    assert {path.name for path in (folder / "figures").iterdir()} == {
-        f"figure-{name}.{kind}" for name in ("1", "3a", "course") for kind in ("svg", "pdf")
-    }
+    assert reported[1] == {f"figure-{name}.{kind}" for name in ("1", "3a", "course") for kind in ("svg", "pdf")}
 
 
 def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path, monkeypatch):

@@ -115,10 +115,10 @@ def test_what_is_whole_is_gathered_whatever_the_version(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("other", "said"), [({"device": "cuda:0"}, "devices"), ({"data": "of other images"}, "data digests")]
+    ("other", "said"), [({"device": "cuda:0"}, "device"), ({"data": "of other images"}, "data digest")]
 )
 def test_a_cell_that_cannot_be_compared_ends_the_run_at_once(tmp_path, other, said):
     engine = MadeUp({PLAN.cells[1].name: other})
-    with pytest.raises(InputError, match=f"mixes runs of different {said}"):
+    with pytest.raises(InputError, match=f"mixes runs that differ in {said}, "):
         execute_plan(PLAN, tmp_path, engine)
     assert engine.begun == list(PLAN.cells[:2])

@@ -66,7 +66,9 @@ def protocols(measures: tuple[str, ...] = (), trainings: tuple[str, ...] = ()) -
         if name not in MEASURES:
             raise unknown("choice of measuring", name, MEASURES)
     chosen = [values if name in measures else values[:1] for name, values in MEASURES.items()]
-    return tuple(Protocol(*names, training=training) for training in (REFERENCE, *trainings) for names in product(*chosen))
+    return tuple(
+        Protocol(*names, training=training) for training in (REFERENCE, *trainings) for names in product(*chosen)
+    )
 
 
 def _keeps_training(name: str) -> bool:

@@ -105,6 +105,7 @@ def _carry_out(
     """Make the nets among `names` that are not done yet, and write what all nets share."""
     images = _Images.of(data, study, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     done = {name: records.read_json(folder / name / "record.json") for name in names if name not in open_runs}
+    records.check_present(folder, done)
     records.check_comparable(folder, {**done, "this one": _making(study, images)}, records.COMPARABLE)
     records.write_json(folder / "plan.json", study.to_json())
     write_gallery(folder / "gallery.npz", data, _deformation(study), study)
