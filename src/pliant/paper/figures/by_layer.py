@@ -10,6 +10,9 @@ from pliant.paper.figures.averages import TOTAL_VARIATION, Average, Panel, avera
 from pliant.paper.look import FAINT, RULE, Look
 from pliant.paper.results import Results
 
+_MARKED = 20  # points that each have their mark
+_APART = 0.12  # of the diagonal, between the marks of more
+
 
 def draw(ax: Axes, results: Results, panel: Panel) -> list[int]:
     """Draw the panel; returns the number of seeds of each of its lines, empty where nothing was run."""
@@ -44,8 +47,9 @@ def draw_mean(ax: Axes, averaged: pd.DataFrame, look: Look, series: str, dotted:
             x, mean - reach, mean + reach, color=look.colour, alpha=0.15, linewidth=0, label=f"_band {series}"
         )
     ax.plot(
-        x, mean, color=look.colour, marker=look.mark or "None", linestyle=":" if dotted else "-", label=series, zorder=3
-    )
+        x, mean, color=look.colour, marker=look.mark or "None", linestyle=":" if dotted else "-", label=series,
+        zorder=3, markevery=None if len(x) <= _MARKED else _APART,
+    )  # fmt: skip
 
 
 def _draw_published(ax: Axes, line: Average) -> None:
