@@ -80,7 +80,8 @@ class Deform(v2.Transform):
             out = self._mask(plain, field, batch)
         elif isinstance(inpt, tv_tensors.Video):
             frames = plain.flatten(0, -4)
-            out = warp(frames, field[[0] * len(frames)], self.padding).view_as(plain)
+            same = Field(field.displacement.expand(len(frames), -1, -1, -1))
+            out = warp(frames, same, self.padding).view_as(plain)
         else:
             out = warp(plain, field, self.padding) if batch else warp(plain[None], field, self.padding)[0]
         return _like(out, inpt) if isinstance(inpt, tv_tensors.TVTensor) else out

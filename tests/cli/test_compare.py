@@ -42,7 +42,9 @@ def test_what_it_refuses(nets, capsys):
     assert refused(nets[0]) == "pliant: 1 models: name two or more to compare"
     assert refused(*nets, "--weights", "a.safetensors") == "pliant: 1 files of weights for 2 models: one for each"
     assert refused(*nets, "--draws", "0").startswith("pliant: draws=0:")
-    assert refused(*nets, "--shift", "300%") == "pliant: --shift 300%: above 0 and at most the width, as 14% or 4px"
+    assert refused(*nets, "--shift", "300%") == (
+        "pliant: --shift 300%: above 0 and at most the width, 32px, as 14% or 4px"
+    )
     assert refused(*nets, "--family", "circular").startswith("pliant: circular: its fields jump")
     assert refused(*nets, "--metric", "cosin").startswith("pliant: unknown metric 'cosin'. Did you mean 'cosine'")
 

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from pliant import cli
+from pliant._checks import InputError
 from pliant.cli.measure import measure as command
 from pliant.cli.shift import shifts_up_to
 from pliant.measurement.naming import ELSEWHERE
@@ -51,11 +52,15 @@ def test_what_has_no_answers_is_refused_before_the_work(here, capsys):
     assert capsys.readouterr().err.startswith("pliant: the model puts out (24, 4, 7, 7) for 24 images: logits (n, k)")
     assert not (here / "result").exists()
     assert measure("--shift", "300%") == 2
-    assert capsys.readouterr().err == "pliant: --shift 300%: above 0 and at most the width, as 14% or 4px\n"
+    assert capsys.readouterr().err == "pliant: --shift 300%: above 0 and at most the width, 16px, as 14% or 4px\n"
 
 
 def test_shifts_are_counted_in_pixels_from_none():
-    assert [shifts_up_to(*reach) for reach in (("25%", 16), ("4px", 32), ("1%", 32), ("14%", 224))] == [5, 5, 2, 32]
+    reaches = (("25%", 16), ("4px", 32), ("1%", 32), ("14%", 224), ("112px", 224), ("100%", 224))
+    assert [shifts_up_to(reach, (side, side)) for reach, side in reaches] == [5, 5, 2, 32, 113, 224]
+    assert shifts_up_to("50%", (20, 64)) == 20
+    with pytest.raises(InputError, match="^--shift 50px: above 0 and at most the width, 32px, "):
+        shifts_up_to("50px", (32, 32))
 
 
 def test_what_is_no_metric_leads_to_an_option_that_exists(capsys):

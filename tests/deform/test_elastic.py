@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import correlate1d
 
 from pliant._checks import InputError
-from pliant.deform import Elastic
+from pliant.deform import Elastic, elastic, warp
 
 
 def test_equals_scipys_smoothing_of_the_same_noise():
@@ -67,3 +67,17 @@ def test_wide_images_too_equal_scipys_smoothing(size):
         expected = correlate1d(expected, taps / taps.sum(), axis, mode="constant")
     found = member.field(noise, size).displacement.numpy()
     np.testing.assert_allclose(found, 6.0 * expected[:, :, 8:-8, 8:-8], atol=1e-5)
+
+
+def test_what_was_smoothed_is_not_smoothed_again(monkeypatch):
+    made = []
+    summed = elastic._Smoothed.summed
+    monkeypatch.setattr(elastic._Smoothed, "summed", lambda self: made.append(len(self)) or summed(self))
+    images = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    field = Elastic().sample(range(3), (8, 8))
+    fresh = warp(images, field)
+    assert made == [3]
+    assert (field.rms > 0).all()
+    assert made == [3, 3]
+    assert torch.equal(warp(images, field), fresh)
+    assert made == [3, 3]

@@ -19,7 +19,7 @@ from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.measure import listed
 from pliant.cli.sample import Sample, device_called
-from pliant.cli.shift import check_shift, shifts_up_to
+from pliant.cli.shift import shifts_up_to
 from pliant.deform import Circular, ThinPlate
 from pliant.measurement import accuracy_under, shift_consistency, worst_case
 from pliant.measurement import measure as measure_model
@@ -117,7 +117,6 @@ def compare(
     if out is not None:
         records.check_writable(out)
     distance = metric if metric in _SEARCHED else _SEARCHED[0]
-    check_shift(shift)
     if budget:
         check_settings(distance, draws, budget)
         check_gradients(member(family, points, reach, 64, as_given=True), (64, 64))
@@ -126,6 +125,7 @@ def compare(
     sides: list[Side] = []
     for title, name, file in zip(_titles(models), models, weights or [None] * len(models), strict=True):
         loaded = changed.load(name, pretrained=not untrained, weights=file, size=size, seed=seed)
+        largest = shifts_up_to(shift, loaded.size)
         sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
         model, width = loaded.model.to(place), loaded.size[1]
         norm = {"batch_norm": batch_norm, "calibration": sample.calibration()}
@@ -144,7 +144,7 @@ def compare(
             answers = f"same answer, shifts up to {shift}"
             facts[answers] = Fact("no logits")
             if classes:
-                same = shift_consistency(model, sample.batches, largest=shifts_up_to(shift, width), **fed)
+                same = shift_consistency(model, sample.batches, largest=largest, **fed)
                 facts[answers] = Fact(same.interval, images=same.agreement)
             if sample.labels is not None:
                 facts |= _accuracies(model, sample, classes, deformed)

@@ -19,7 +19,7 @@ from pliant.capture import INPUT, has_fresh_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.sample import Sample, device_called
-from pliant.cli.shift import check_shift, shifts_up_to
+from pliant.cli.shift import shifts_up_to
 from pliant.deform import Deformation, Lie
 from pliant.measurement import WorstCase, shift_consistency
 from pliant.measurement import measure as measure_model
@@ -104,7 +104,7 @@ def measure(
         What stands outside an image.
     batch_norm
         "as_is"; for untrained models "untouched" (mean 0, variance 1) or "calibrated" (on 512 other images in one
-        forward pass), of --untrained both if neither is given. Gate and worst case are then those of the first.
+        forward pass), of --untrained both if neither is given. Gate, worst case and shifts are then those of the first.
     limit
         Measure this many images, evenly spaced over the folder or the first ones of a data set; 0 for all.
     block
@@ -160,13 +160,12 @@ def measure(
         worst_case or (worst_at, draws, budget) == ("output", DRAWS, BUDGET),
         "--worst-at, --draws and --budget say how the worst deformations are searched: give --worst-case too",
     )
-    if shift is not None:
-        check_shift(shift)
     require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
     if out is not None:
         records.check_writable(out)
     console = Console()
     loaded = changed.load(model, pretrained=not untrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
+    largest = None if shift is None else shifts_up_to(shift, loaded.size)
     chosen = listed(layers or ("output" if metric == "consistency" else "blocks"))
     if at is not None:
         _check_at(loaded, chosen, at)
@@ -187,7 +186,7 @@ def measure(
     try:
         calibration = sample.calibration()
     except InputError as error:
-        if not both:
+        if not both or on_bad_image == "refuse":
             raise
         calibration, both, hint = None, False, f", and cannot be calibrated. {error}"
     feeding: dict[str, Any] = {
@@ -213,9 +212,9 @@ def measure(
 
         loaded.model.to(place)
         shifted: ShiftConsistency | None = None
-        if shift is not None:  # first of all, so that what puts out no logits is refused before the work
-            most, hear = shifts_up_to(shift, loaded.size[1]), shown("shifting")
-            shifted = shift_consistency(loaded.model, sample.batches, largest=most, on_block=hear, **feeding)
+        if largest is not None:  # first of all, so that what puts out no logits is refused before the work
+            hear = shown("shifting")
+            shifted = shift_consistency(loaded.model, sample.batches, largest=largest, on_block=hear, **feeding)
         profiles = [
             measure_model(
                 loaded.model,
@@ -250,7 +249,7 @@ def measure(
             records.write_bytes(out / WORST, searched.to_pandas().to_csv(index=False).encode())
         if shifted is not None:
             shifted.save(out)
-        for folder, profile in zip((out, out / "calibrated"), profiles, strict=False):
+        for folder, profile in zip((out, out / "calibrated")[: len(profiles)], profiles, strict=True):
             profile.save(folder)
             page = report.single(
                 profile,

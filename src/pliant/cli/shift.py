@@ -4,11 +4,10 @@ from pliant._checks import require
 from pliant.deform import pixels
 
 
-def check_shift(shift: str) -> None:
-    """Refuse what is no reach of shifts, before the work."""
-    require(0 < pixels(shift, 100) <= 100, f"--shift {shift}: above 0 and at most the width, as 14% or 4px")
-
-
-def shifts_up_to(shift: str, width: int) -> int:
-    """How many shifts there are along an axis, from none to `shift`, of images `width` pixels wide; 2 at least."""
-    return max(2, round(pixels(shift, width)) + 1)
+def shifts_up_to(shift: str, size: tuple[int, int]) -> int:
+    """How many shifts there are along an axis, from none to `shift`, of images of `size` (h, w); 2 at least, and no
+    more than the smaller side has pixels. Raises `InputError` for what is no reach of shifts within the width.
+    """
+    reach = pixels(shift, size[1])
+    require(0 < reach <= size[1], f"--shift {shift}: above 0 and at most the width, {size[1]}px, as 14% or 4px")
+    return min(max(2, round(reach) + 1), *size)

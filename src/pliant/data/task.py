@@ -27,7 +27,8 @@ class Examples:
     """Float images as the nets see them, and labels: `train` to learn from, `test` to tell the accuracy on.
 
     probe: what sensitivity is measured on: real test images, so that nets compare whatever they have learned from; of
-    templates, their deformations. usual: others like them, to calibrate batch norm with: real training images.
+    templates, their deformations. usual: others like them, to calibrate batch norm with: real training images;
+    of templates the examples themselves.
     """
 
     train: Float32[Tensor, "train c h w"]

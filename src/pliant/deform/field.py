@@ -16,6 +16,7 @@ from pliant import records
 from pliant._checks import InputError, require
 from pliant.deform.recipe import Recipe
 from pliant.deform.resampling import read_at, resample
+from pliant.deform.series import Series
 
 _SHRINKING = 0.8
 _SHRINKINGS = 40  # 0.8 to the power of 40 is 1/7523: what still folds holds a jump, and is taken away whole
@@ -54,6 +55,12 @@ class Field:
         assert isinstance(self.source, Recipe)
         with torch.inference_mode(False):
             return self.source.summed()
+
+    @property
+    def moved(self) -> Float[Tensor, "n 2 h w"] | Recipe:
+        """What images are resampled by: the recipe, or the displacements where it has made them and they are dear."""
+        made = "_summed" in self.__dict__ and not isinstance(self.source, Series)
+        return self._summed if made and not self._numbers.requires_grad else self.source
 
     @property
     def _numbers(self) -> Float[Tensor, "n 2 *rest"]:

@@ -26,7 +26,7 @@ def warp(images: Shaped[Tensor, "n c h w"], field: Field, padding: Padding = "ze
     Raises `InputError` for another number or size of images than the field's, another type or padding.
     """
     _check(images, field, padding)
-    return resample(images, field.source, padding)
+    return resample(images, field.moved, padding)
 
 
 def warp_tangent(

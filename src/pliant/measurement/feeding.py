@@ -34,7 +34,8 @@ class Feeding:
 
     def bring_batch_norm(self, protocol: BatchNorm, calibration: Tensor | None) -> None:
         """Bring the model's batch norm to a protocol, with images of the calibration; within `kept` alone."""
-        fed = None if calibration is None else self(calibration.to(self.device))
+        used = protocol == "calibrated" and calibration is not None
+        fed = self(calibration.to(self.device)) if used else calibration
         batch_norm(self._model, protocol, fed)
 
     def logits(self, images: Real[Tensor, "n c h w"]) -> Real[Tensor, "n k"]:

@@ -175,7 +175,7 @@ def half_reached(steps: Float[np.ndarray, " moments"], curve: Float[np.ndarray, 
     if not curve[-1] < curve[0]:
         return 1.0
     half = (curve[0] + curve[-1]) / 2
-    after = int(np.argmax(curve <= half))
+    after = max(1, int(np.argmax(curve <= half)))
     (start, end), (above, below) = steps[after - 1 : after + 1], curve[after - 1 : after + 1]
     return float((start + (end - start) * (above - half) / (above - below)) / steps[-1])
 

@@ -12,6 +12,7 @@ from pliant.report.left_out import LeftOut
 from pliant.report.sides import Side, Sides, signed
 from pliant.report.wording import rises_most
 from pliant.stats import Interval
+from pliant.stats.interval import FEWEST
 
 __all__ = ["rises_most", "show", "show_left_out", "show_rises", "show_sides", "show_worst"]
 
@@ -43,7 +44,9 @@ def show(profile: Profile, console: Console) -> None:
         console.print(line, no_wrap=True, overflow="crop", highlight=False)
     console.print(Text(f"{_how(profile)}; the longest bar is {highest:.3f}", "dim"), highlight=False)
     if any(not profile[name].has_ends for name in profile.layers if name not in profile.undefined):
-        console.print("No intervals: with fewer than 5 images resampling says nothing of others.")
+        few = profile.images < FEWEST
+        why = f"with fewer than {FEWEST} images" if few else "where a block of few images leaves a layer no pairs"
+        console.print(f"No intervals {why}: resampling says nothing of others.")
 
 
 def show_rises(profiles: Sequence[Profile], console: Console) -> None:

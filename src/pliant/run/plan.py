@@ -110,12 +110,12 @@ def cost(cell: Cell) -> float:
     """A guess at the seconds that a cell takes one thread, of a processor from 2024; only ratios matter later on.
 
     Measured: 2.6 ms for each image and epoch at full width in bf16 on one thread, falling with the width to the power
-    of 1.5; 2 s for each pass over the measured images at full width. The net of ImageNet's size takes 5 s for each
-    photograph at full width.
+    of 1.5; 2 s for each pass over the measured images at full width. The net of ImageNet's size takes 2.5 s for
+    each photograph and padding at full width.
     """
     scale = cell.net.width**1.5
     if cell.training is None:
-        return 2 + 5 * cell.measuring.images * scale
+        return 2 + 2.5 * len(cell.paddings) * cell.measuring.images * scale
     images = 50_000 if cell.task.limit is None else cell.task.limit
-    passes = cell.moments + 3 * len(cell.paddings)
+    passes = cell.moments + 4 * len(cell.paddings)
     return 2 + images * cell.training.epochs * 2.6e-3 * scale + passes * (0.3 + 2 * scale)

@@ -138,8 +138,10 @@ def by_weight_alone(conv: nn.Conv2d) -> bool:
     is what the layer puts out. Traced at a stride that no layer has fixed, so that one that does not follow shows.
     """
     stride, conv.stride = conv.stride, _UNHEARD
-    graph = Wiring.of(conv).graph
-    conv.stride = stride
+    try:
+        graph = Wiring.of(conv).graph
+    finally:
+        conv.stride = stride
     calls = [node for node in graph.nodes if node.target is F.conv2d] if graph is not None else []
     if graph is None or len(calls) != 1 or graph.output_node().args != (calls[0],):
         return False
