@@ -34,9 +34,9 @@ class Feeding:
 
     def bring_batch_norm(self, protocol: BatchNorm, calibration: Tensor | None) -> None:
         """Bring the model's batch norm to a protocol, with images of the calibration; within `kept` alone."""
-        used = protocol == "calibrated" and calibration is not None
-        fed = self(calibration.to(self.device)) if used else calibration
-        batch_norm(self._model, protocol, fed)
+        if protocol == "calibrated" and calibration is not None:  # of the others they are not asked for
+            calibration = self(calibration.to(self.device))
+        batch_norm(self._model, protocol, calibration)
 
     def logits(self, images: Real[Tensor, "n c h w"]) -> Real[Tensor, "n k"]:
         """What the model puts out for the images. Raises `InputError` for what is no logits and has no largest."""
