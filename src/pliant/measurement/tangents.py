@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from pliant._checks import InputError, require
 from pliant.capture import OUTPUT
 
-_NONE = re.compile(r"forward (mode )?AD")
+_NONE = re.compile(r"forward (mode )?AD|jvp is not implemented")
 _OPERATION = re.compile(r"forward AD with (\S+) that")
 
 
