@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def warped(images, moved, padding):
     """By the kernel, from and back to the CPU."""
     source = Field(moved).source
     if not isinstance(source, torch.Tensor):
-        source = type(source)(source.weights.to(DEVICE), source.basis.to(DEVICE), source.size)
+        source = replace(source, weights=source.weights.to(DEVICE), basis=source.basis.to(DEVICE))
     else:
         source = source.to(DEVICE)
     return fused.warp(images.to(DEVICE), source, padding).cpu()

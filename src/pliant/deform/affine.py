@@ -55,7 +55,7 @@ class Motion(Deformation):
         yx, yy = (cos * across - sin) / scale, (cos + sin * across) / scale
         rows = torch.stack((xx - 1, xy, -(xx * x + xy * y), yx, yy - 1, -(yx * x + yy * y)), 1)
         weights = rows.to(parameters.dtype).unflatten(1, (2, 3))
-        return Field(Series(weights, places(size, parameters.device), size))
+        return Field(Series(weights, size, places(size, parameters.device)))
 
     def _ends_of_all(
         self, like: Float[Tensor, "n 6"], size: tuple[int, int]

@@ -1,7 +1,7 @@
 """Elastic distortions: noise at every pixel, smoothed."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -67,7 +67,7 @@ class Elastic(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 2 rows columns"], size: tuple[int, int]) -> Field:
         """The noise smoothed, times alpha."""
-        return Field(_Smoothed(parameters, pixels(self.sigma, size[1]), pixels(self.alpha, size[1]), size))
+        return Field(_Smoothed(parameters, size, pixels(self.sigma, size[1]), pixels(self.alpha, size[1])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,17 +78,9 @@ class _Smoothed(Recipe):
     """
 
     weights: Float[Tensor, "n 2 rows columns"]
+    size: tuple[int, int]
     sigma: float
     alpha: float
-    size: tuple[int, int]
-
-    def __getitem__(self, part: slice | list[int] | Tensor) -> "_Smoothed":
-        """That of several images."""
-        return self.weighted(self.weights[part])
-
-    def weighted(self, weights: Float[Tensor, "n 2 rows columns"]) -> "_Smoothed":
-        """That of other noise."""
-        return replace(self, weights=weights)
 
     def summed(self) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the noise; without gradients the same to the bit in every batch."""

@@ -16,7 +16,6 @@ from pliant import records
 from pliant._checks import InputError, require
 from pliant.deform.recipe import Recipe
 from pliant.deform.resampling import read_at, resample
-from pliant.deform.series import Series
 
 _SHRINKING = 0.8
 _SHRINKINGS = 40  # 0.8 to the power of 40 is 1/7523: what still folds holds a jump, and is taken away whole
@@ -59,7 +58,7 @@ class Field:
     @property
     def moved(self) -> Float[Tensor, "n 2 h w"] | Recipe:
         """What images are resampled by: the recipe, or the displacements where it has made them and they are dear."""
-        made = "_summed" in self.__dict__ and not isinstance(self.source, Series)
+        made = isinstance(self.source, Recipe) and self.source.dear and "_summed" in self.__dict__
         return self._summed if made and not self._numbers.requires_grad else self.source
 
     @property

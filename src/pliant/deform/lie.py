@@ -65,4 +65,4 @@ class Lie(Deformation):
         right = (size[1] - 1) / 2 if self.transformation == "translation" else 0.0
         along, across = _ROWS[self.transformation]
         direction = parameters.new_tensor([[*along, right], [*across, 0.0]])
-        return Field(Series(parameters[..., None] * direction, places(size, parameters.device), size))
+        return Field(Series(parameters[..., None] * direction, size, places(size, parameters.device)))

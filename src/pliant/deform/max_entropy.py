@@ -96,7 +96,7 @@ class MaxEntropy(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 2 modes"], size: tuple[int, int]) -> Field:
         """The sine series of the given coefficients."""
-        return Field(Series(-self._amplitude(size) * parameters, _basis(size, self.cutoff, parameters.device), size))
+        return Field(Series(-self._amplitude(size) * parameters, size, _basis(size, self.cutoff, parameters.device)))
 
     def _amplitude(self, size: tuple[int, int]) -> float:
         """n sqrt(T), pixels."""

@@ -54,7 +54,7 @@ class Pose(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 4"], size: tuple[int, int]) -> Field:
         """The field of a part at the given centre that moves as given."""
-        return Field(_Part(-parameters[:, 2:], parameters[:, :2].clone(), pixels(self.radius, size[1]), size))
+        return Field(_Part(-parameters[:, 2:], size, parameters[:, :2].clone(), pixels(self.radius, size[1])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,17 +65,13 @@ class _Part(Recipe):
     """
 
     weights: Float[Tensor, "n 2"]
+    size: tuple[int, int]
     centres: Float[Tensor, "n 2"]
     radius: float
-    size: tuple[int, int]
 
     def __getitem__(self, part: slice | list[int] | Tensor) -> "_Part":
         """That of several images."""
         return replace(self, weights=self.weights[part], centres=self.centres[part])
-
-    def weighted(self, weights: Float[Tensor, "n 2"]) -> "_Part":
-        """That with other weights."""
-        return replace(self, weights=weights)
 
     def summed(self) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in weights and centres."""

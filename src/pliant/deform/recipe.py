@@ -1,16 +1,21 @@
 """Displacements that are made where they are needed, a few images at a time."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
 
+@dataclass(frozen=True, eq=False)
 class Recipe(ABC):
     """What the displacements of n images of `size` (h, w) are made of.
 
-    weights: (n, 2, ...), what they are proportional to.
+    weights: (n, 2, ...), what they are proportional to. dear: making them takes longer than reading them.
     """
+
+    dear: ClassVar[bool] = True
 
     weights: Float[Tensor, "n 2 *k"]
     size: tuple[int, int]
@@ -18,13 +23,13 @@ class Recipe(ABC):
     def __len__(self) -> int:
         return len(self.weights)
 
-    @abstractmethod
     def __getitem__(self, part: slice | list[int] | Tensor) -> "Recipe":
         """That of several images."""
+        return self.weighted(self.weights[part])
 
-    @abstractmethod
     def weighted(self, weights: Float[Tensor, "n 2 *k"]) -> "Recipe":
         """That with other weights."""
+        return replace(self, weights=weights)
 
     @abstractmethod
     def summed(self) -> Float[Tensor, "n 2 h w"]:

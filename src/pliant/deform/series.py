@@ -1,7 +1,7 @@
 """Displacements that are sums of fixed patterns, summed where they are needed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -48,17 +48,11 @@ class Series(Recipe):
     weights: (n, 2, k); basis: (k, hw), the patterns, the same for all images and both axes.
     """
 
+    dear = False
+
     weights: Float[Tensor, "n 2 k"]
-    basis: Float[Tensor, "k hw"]
     size: tuple[int, int]
-
-    def __getitem__(self, part: slice | list[int] | Tensor) -> "Series":
-        """That of several images."""
-        return self.weighted(self.weights[part])
-
-    def weighted(self, weights: Float[Tensor, "n 2 k"]) -> "Series":
-        """That with other weights."""
-        return replace(self, weights=weights)
+    basis: Float[Tensor, "k hw"]
 
     def summed(self) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the weights; without gradients the same to the bit in every batch."""

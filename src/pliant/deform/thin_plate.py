@@ -51,7 +51,7 @@ class ThinPlate(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 2 points"], size: tuple[int, int]) -> Field:
         """The spline through the given displacements of the control points, pixels."""
-        return Field(Series(parameters.clone(), _basis(size, self.grid, parameters.device), size))
+        return Field(Series(parameters.clone(), size, _basis(size, self.grid, parameters.device)))
 
 
 @cached
