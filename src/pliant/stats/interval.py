@@ -1,10 +1,23 @@
 """A number with its uncertainty: what every result of pliant travels as."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
+
+from scipy import special
 
 FEWEST = 5
 """Images, from which on a bootstrap has intervals: of 4, 1 replicate in 64 draws a single image, and so no pair."""
+
+
+def tails(level: float, n: int) -> tuple[float, float]:
+    """Which quantiles of a bootstrap's replicates are the ends of an interval at `level`, of `n` units.
+
+    Somewhat further out than (1 - level) / 2, by the factor sqrt(n / (n - 1)) and Student's t in the place of the
+    normal quantile: those of few units scatter too little. The expanded percentile interval of Hesterberg 2015, "What
+    teachers should know about the bootstrap", arXiv:1411.5279.
+    """
+    below = float(special.ndtr(-sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2)))
+    return below, 1 - below
 
 
 @dataclass(frozen=True)

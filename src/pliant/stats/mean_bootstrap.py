@@ -4,11 +4,11 @@ import numpy as np
 from jaxtyping import Float
 
 from pliant._checks import require
-from pliant.stats.interval import FEWEST
+from pliant.stats.interval import FEWEST, tails
 
 
 class MeanBootstrap:
-    """The means of `k` numbers an image, with percentile intervals at `level`, over all images that were added.
+    """The means of `k` numbers an image, with percentile intervals at `level` (see `tails`), over all images added.
 
     In each replicate an image stands as often as its own Poisson number of mean 1 says (Hanley and MacGibbon 2006,
     "Creating non-parametric bootstrap samples using Poisson frequencies"), so that the size of the batches does not
@@ -39,6 +39,6 @@ class MeanBootstrap:
         drawn = self._counts > 0
         if self.images < FEWEST or not drawn.any():
             return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-        tail = (1 - self._level) / 2
-        low, high = np.quantile(self._sums[drawn] / self._counts[drawn, None], (tail, 1 - tail), axis=0)
+        ends = tails(self._level, self.images)
+        low, high = np.quantile(self._sums[drawn] / self._counts[drawn, None], ends, axis=0)
         return mean, low, high
