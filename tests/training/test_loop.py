@@ -12,8 +12,10 @@ from torch import nn
 
 from pliant._checks import InputError
 from pliant.draws import Stream, permutation
+from pliant.nets import DOWNSAMPLING, cifar_net
 from pliant.plan import Training
 from pliant.training import accuracy, rate, train
+from pliant.training.step import _HOMES, _repeats
 
 PLAN = Training(epochs=2, batch_size=16, peak_rate=0.05, precision="fp32")
 
@@ -326,3 +328,47 @@ def test_on_a_gpu_the_same_seed_ends_at_the_same_weights_to_the_bit(task, small_
     assert equal(state(nets[0]), state(nets[1]))
     assert histories[0].epochs[-1].loss == histories[1].epochs[-1].loss
     assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+class Waits(nn.Module):
+    """Looks at its numbers, which no recorded step can."""
+
+    def forward(self, images):
+        return images if images.abs().max() >= 0 else -images
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_on_a_gpu_recorded_steps_are_the_steps_to_the_bit(task, small_net, precision, monkeypatch):
+    plan = Training(epochs=3, batch_size=20, flip=True, precision=precision)
+    recorded, written, looked_at = (small_net(dropout=0.3).cuda() for _ in range(3))
+    train(recorded, *task, plan)
+    train(looked_at, *task, plan, at=range(40), on_step=lambda step: looked_at.zero_grad())
+    monkeypatch.setattr("pliant.training.step._BEFORE", 1000)
+    train(written, *task, plan)
+    assert equal(state(recorded), state(written))
+    assert equal(state(looked_at), state(written))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_what_cannot_be_recorded_is_trained_as_it_is_written(task, small_net, monkeypatch):
+    plain, waiting, hooked = (small_net().cuda() for _ in range(3))
+    waiting.append(Waits())
+    seen = []
+    hooked[0].register_forward_hook(lambda *given: seen.append(1))
+    monkeypatch.setattr("pliant.training.step._HOMES", (*_HOMES, __name__))
+    for net in (plain, waiting, hooked):
+        train(net, *task, PLAN)
+    assert equal(state(plain), state(waiting))
+    assert equal(state(plain), state(hooked))
+    assert len(seen) >= PLAN.epochs * (len(task[0]) // PLAN.batch_size)
+
+
+def test_only_what_nothing_but_tensors_decides_is_recorded():
+    assert all(_repeats(cifar_net(name, 0.1)) for name in DOWNSAMPLING)
+    assert not _repeats(Heard())
+    hooked = cifar_net("max_pool", 0.1)
+    hooked.block1.register_forward_pre_hook(lambda *given: None)
+    assert not _repeats(hooked)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from pliant.training.augmentation import augment
 from pliant.training.checkpoint import Checkpoint
 from pliant.training.precision import resolve
 from pliant.training.progress import History, Ledger, Progress
+from pliant.training.step import Step
 from pliant.training.task import check_task, device_of
 from pliant.training.weights import save_weights
 
@@ -66,8 +66,13 @@ def train(
     with _training(model, device, seed), _saved_when_interrupted(model, checkpoint):
         # Made here, where the weights lie channels last: the velocities then lie as they do.
         optimiser = torch.optim.SGD(
-            model.parameters(), momentum=plan.momentum, nesterov=plan.momentum > 0, weight_decay=plan.weight_decay
+            model.parameters(),
+            momentum=plan.momentum,
+            nesterov=plan.momentum > 0,
+            weight_decay=plan.weight_decay,
+            fused=device.type == "cuda",
         )
+        step = Step(model, optimiser, device, bf16=precision == "bf16")
         if resume is not None:
             resume.restore(model, optimiser)
             history.extend(resume.history)
@@ -79,16 +84,7 @@ def train(
                 some, truth = images[indices], labels[indices]
                 if chances is not None:
                     some = augment(some, chances[indices], plan.flip, plan.crop)
-                some = some.contiguous(memory_format=torch.channels_last)
-                with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    logits = model(some)
-                loss = F.cross_entropy(logits.float(), truth)
-                optimiser.zero_grad()
-                loss.backward()
-                for group in optimiser.param_groups:
-                    group["lr"] = rate(plan, ledger.step, steps * plan.epochs)
-                optimiser.step()
-                ledger.add(loss, logits, truth)
+                ledger.add(*step(some, truth, rate(plan, ledger.step, steps * plan.epochs)))
                 if ledger.due:
                     progress = ledger.read()
                     if on_progress is not None:
