@@ -4,6 +4,7 @@ import re
 import warnings
 
 import numpy as np
+import PIL
 import pytest
 from data.bad_images import noise, png, tiff, truncated
 from PIL import Image
@@ -98,7 +99,11 @@ def test_a_truncated_png(tmp_path):
     assert reason(tmp_path / "a.png") == DAMAGED
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])
+OLD = int(PIL.__version__.partition(".")[0]) < 13
+YCBCR = pytest.param("YCbCr", marks=pytest.mark.skipif(OLD, reason="Pillow before 13 writes a damaged file"))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", YCBCR, "LAB"])
 def test_other_colours(tmp_path, mode):
     image = Image.new("LAB", (8, 8)) if mode == "LAB" else noise().convert(mode)
     image.save(tmp_path / "a.tif")

@@ -226,15 +226,15 @@ POINTERS = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved"
 def compiled(kernel, image, **constants):
     names = kernel.arg_names
     types = POINTERS | dict.fromkeys(("images", "out", "gradient"), "*" + image)
-    constants = {"IMAGES": 4, "PIXELS": 256, "PADDING": 2} | constants
+    constants = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 8, "FIRST": False} | constants
     signature = {name: "constexpr" if name in constants else types.get(name, "i32") for name in names}
     places = {(names.index(name),): value for name, value in constants.items()}
     source = ASTSource(kernel, signature=signature, constexprs=places)
     target = GPUTarget("cuda", 80, 32)
     return triton.compile(source, target=target, options={"enable_fp_fusion": False}).asm["ptx"]
 
-assert ".entry _forward" in compiled(fused._forward, "u8", PATTERNS=4)
-assert ".entry _forward" in compiled(fused._forward, "bf16", PATTERNS=0, PADDING=0)
+assert ".entry _forward" in compiled(fused._forward, "u8", PATTERNS=4, CHANNELS=3)
+assert ".entry _forward" in compiled(fused._forward, "bf16", PATTERNS=0, PADDING=0, CHANNELS=1)
 backward = compiled(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True)
 assert "atom.global.gpu.relaxed" in backward or "red.global.gpu.relaxed" in backward
 print("compiled")

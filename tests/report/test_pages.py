@@ -141,10 +141,11 @@ def test_the_table_holds_the_numbers_of_the_records(folder, page):
 
 def test_the_saved_table_is_not_rounded(folder, page):
     address = next(a["href"] for tag, a in page.tags if tag == "a" and a.get("download") == "sensitivity.csv")
-    saved = pd.read_csv(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    # As text: before version 3, pandas read the last digit of some numbers wrong.
+    saved = pd.read_csv(io.BytesIO(base64.b64decode(address.partition(",")[2])), dtype=str)
     profile = Profile.load(folder / "max_pool-seed0" / "trained")
     ours = saved[(saved["net"] == "max pooling") & (saved["moment"] == "after training")]
-    np.testing.assert_array_equal(ours["estimate"], profile.estimate)
+    np.testing.assert_array_equal(ours["estimate"].astype(float), profile.estimate)
     assert ours["undefined"].dropna().tolist() == ["constant: the same for all images"]
 
 

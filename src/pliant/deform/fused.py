@@ -15,7 +15,10 @@ from torch import Tensor
 from pliant.deform.series import Series
 
 _PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
-_IMAGES, _PIXELS = 4, 256  # of one program; images beside each other share what is read of the patterns
+_IMAGES, _PIXELS = 1, 512  # of one program
+_FIRST = False
+_CHANNELS = (4, 3, 2, 1)  # read before any is written, as many as divide them all: reading waits
+_UNROLLED = 8  # patterns that are read while others are summed
 
 
 def warp(
@@ -37,7 +40,12 @@ def _warp(images: Tensor, moved: Tensor, basis: Tensor | None, padding: str) -> 
     out = torch.empty_like(images)
     if out.numel():
         with torch.cuda.device_of(images):
-            _forward[_programs(images)](images, moved, _or(basis, moved), out, *images.shape, **_fixed(basis, padding))
+            n, channels, *size = images.shape
+            together = next(count for count in _CHANNELS if channels % count == 0)
+            sizes = n, channels // together, *size
+            _forward[_programs(images)](
+                images, moved, _or(basis, moved), out, *sizes, **_fixed(basis, padding), CHANNELS=together
+            )
     return out
 
 
@@ -112,39 +120,45 @@ def _fixed(basis: Tensor | None, padding: str) -> dict[str, Any]:
     """What the kernels are compiled for. Only the sums over patterns are fused multiply-adds, as they say."""
     patterns = 0 if basis is None else len(basis)
     sizes = {"PATTERNS": patterns, "PADDING": _PADDINGS[padding], "IMAGES": _IMAGES, "PIXELS": _PIXELS}
-    return {**sizes, "enable_fp_fusion": False}
+    return {**sizes, "UNROLLED": _UNROLLED, "FIRST": _FIRST, "enable_fp_fusion": False}
 
 
 @triton.jit
 @no_type_check
-def _block(n, area, IMAGES: tl.constexpr, PIXELS: tl.constexpr):
-    """The images (IMAGES, 1) and the pixels (1, PIXELS) of this program, and which of them there are."""
-    blocks = tl.cdiv(area, PIXELS)
-    image = tl.program_id(0) // blocks * IMAGES + tl.arange(0, IMAGES)[:, None]
-    pixel = tl.program_id(0) % blocks * PIXELS + tl.arange(0, PIXELS)[None, :]
-    return image.to(tl.int64), pixel, (image < n) & (pixel < area)
+def _part(n, area, IMAGES: tl.constexpr, PIXELS: tl.constexpr, FIRST: tl.constexpr):
+    """The first image of this program, the one after its last, and its pixels (PIXELS,)."""
+    if FIRST:
+        groups = tl.cdiv(n, IMAGES)
+        first = tl.program_id(0) % groups * IMAGES
+        block = tl.program_id(0) // groups
+    else:
+        blocks = tl.cdiv(area, PIXELS)
+        first = tl.program_id(0) // blocks * IMAGES
+        block = tl.program_id(0) % blocks
+    # Threads beside each other are to take pixels beside each other, and not each its own run of them: they could
+    # write such runs at once, but what they read lies where the field points, one pixel at a time.
+    pixel = tl.max_contiguous(block * PIXELS + tl.arange(0, PIXELS), 1)
+    return first, tl.minimum(first + IMAGES, n), pixel
 
 
 @triton.jit
 @no_type_check
-def _displacement(moved, basis, image, pixel, there, n, area, PATTERNS: tl.constexpr):
+def _displacement(moved, basis, image, pixel, area, PATTERNS: tl.constexpr, UNROLLED: tl.constexpr):
     """Along x and along y, pixels: read, or the patterns' sum in their order."""
+    there = pixel < area
     if PATTERNS == 0:
         start = moved + image * 2 * area + pixel
         x = tl.load(start, mask=there, other=0.0)
         y = tl.load(start + area, mask=there, other=0.0)
     else:
-        x = tl.zeros(there.shape, tl.float32)
-        y = tl.zeros(there.shape, tl.float32)
+        x = tl.zeros(pixel.shape, tl.float32)
+        y = tl.zeros(pixel.shape, tl.float32)
         start = moved + image * 2 * PATTERNS
         at = basis + pixel
-        for k in range(PATTERNS):
-            pattern = tl.load(at, mask=pixel < area, other=0.0)
-            pattern = tl.broadcast_to(pattern, there.shape)
-            along = tl.load(start + k, mask=image < n, other=0.0)
-            across = tl.load(start + PATTERNS + k, mask=image < n, other=0.0)
-            x = tl.fma(tl.broadcast_to(along, there.shape), pattern, x)
-            y = tl.fma(tl.broadcast_to(across, there.shape), pattern, y)
+        for k in tl.range(PATTERNS, loop_unroll_factor=UNROLLED):
+            pattern = tl.load(at, mask=there, other=0.0)
+            x = tl.fma(tl.broadcast_to(tl.load(start + k), pixel.shape), pattern, x)
+            y = tl.fma(tl.broadcast_to(tl.load(start + PATTERNS + k), pixel.shape), pattern, y)
             at += area
     return x, y
 
@@ -200,35 +214,53 @@ def _four(start, width, there, in_column, in_next_column, in_row, in_next_row):
 
 @triton.jit
 @no_type_check
+def _between(four, right, down, dtype: tl.constexpr):
+    """What lies so far right of the first of four pixels and so far below it, as the images' type."""
+    a, b, c, d = four
+    read = (a * (1 - right) + b * right) * (1 - down) + (c * (1 - right) + d * right) * down
+    read = tl.where((right == 0) & (down == 0), a, read)
+    if dtype == tl.uint8:
+        read = (read + 8388608.0) - 8388608.0  # to nearest, halves to even: above 2^23 there are no fractions
+    return read.to(dtype)
+
+
+@triton.jit
+@no_type_check
 def _forward(
     images,
     moved,
     basis,
     out,
     n,
-    channels,
+    groups,
     height,
     width,
     PATTERNS: tl.constexpr,
     PADDING: tl.constexpr,
     IMAGES: tl.constexpr,
     PIXELS: tl.constexpr,
+    UNROLLED: tl.constexpr,
+    FIRST: tl.constexpr,
+    CHANNELS: tl.constexpr,
 ):
     area = height * width
-    image, pixel, there = _block(n, area, IMAGES, PIXELS)
-    dx, dy = _displacement(moved, basis, image, pixel, there, n, area, PATTERNS)
-    column, right, in_column, in_next_column, _slope = _axis(pixel % width + dx, width, PADDING)
-    row, down, in_row, in_next_row, _slope = _axis(pixel // width + dy, height, PADDING)
-    whole = (right == 0) & (down == 0)
-    for channel in range(channels):
-        plane = (image * channels + channel) * area
-        start = images + plane + row * width + column
-        a, b, c, d = _four(start, width, there, in_column, in_next_column, in_row, in_next_row)
-        read = (a * (1 - right) + b * right) * (1 - down) + (c * (1 - right) + d * right) * down
-        read = tl.where(whole, a, read)
-        if out.dtype.element_ty == tl.uint8:
-            read = (read + 8388608.0) - 8388608.0  # to nearest, halves to even: above 2^23 there are no fractions
-        tl.store(out + plane + pixel, read.to(out.dtype.element_ty), mask=there)
+    start, end, pixel = _part(n, area, IMAGES, PIXELS, FIRST)
+    there = pixel < area
+    for number in range(start, end):
+        image = tl.cast(number, tl.int64)
+        dx, dy = _displacement(moved, basis, image, pixel, area, PATTERNS, UNROLLED)
+        column, right, in_column, in_next_column, _slope = _axis(pixel % width + dx, width, PADDING)
+        row, down, in_row, in_next_row, _slope = _axis(pixel // width + dy, height, PADDING)
+        corner = row * width + column
+        for group in range(groups):
+            plane = (image * groups + group) * CHANNELS * area
+            reads = ()
+            for channel in tl.static_range(CHANNELS):
+                at = images + (plane + channel * area) + corner
+                four = _four(at, width, there, in_column, in_next_column, in_row, in_next_row)
+                reads = reads + (_between(four, right, down, out.dtype.element_ty),)  # noqa: RUF005 - no stars there
+            for channel in tl.static_range(CHANNELS):
+                tl.store(out + (plane + channel * area) + pixel, reads[channel], mask=there)
 
 
 @triton.jit
@@ -248,35 +280,41 @@ def _backward(
     PADDING: tl.constexpr,
     IMAGES: tl.constexpr,
     PIXELS: tl.constexpr,
+    UNROLLED: tl.constexpr,
+    FIRST: tl.constexpr,
     TO_IMAGES: tl.constexpr,
     TO_MOVED: tl.constexpr,
 ):
     area = height * width
-    image, pixel, there = _block(n, area, IMAGES, PIXELS)
-    dx, dy = _displacement(moved, basis, image, pixel, there, n, area, PATTERNS)
-    column, right, in_column, in_next_column, slope_x = _axis(pixel % width + dx, width, PADDING)
-    row, down, in_row, in_next_row, slope_y = _axis(pixel // width + dy, height, PADDING)
-    along = tl.zeros(there.shape, tl.float32)
-    across = tl.zeros(there.shape, tl.float32)
-    for channel in range(channels):
-        plane = (image * channels + channel) * area
-        corner = plane + row * width + column
-        weight = tl.load(gradient + plane + pixel, mask=there, other=0).to(tl.float32)
-        if TO_IMAGES:
-            start = to_images + corner
-            tl.atomic_add(start, weight * (1 - right) * (1 - down), mask=there & in_row & in_column, sem="relaxed")
-            tl.atomic_add(start + 1, weight * right * (1 - down), mask=there & in_row & in_next_column, sem="relaxed")
-            tl.atomic_add(
-                start + width, weight * (1 - right) * down, mask=there & in_next_row & in_column, sem="relaxed"
-            )
-            tl.atomic_add(
-                start + width + 1, weight * right * down, mask=there & in_next_row & in_next_column, sem="relaxed"
-            )
+    start, end, pixel = _part(n, area, IMAGES, PIXELS, FIRST)
+    there = pixel < area
+    for number in range(start, end):
+        image = tl.cast(number, tl.int64)
+        dx, dy = _displacement(moved, basis, image, pixel, area, PATTERNS, UNROLLED)
+        column, right, in_column, in_next_column, slope_x = _axis(pixel % width + dx, width, PADDING)
+        row, down, in_row, in_next_row, slope_y = _axis(pixel // width + dy, height, PADDING)
+        a_there = there & in_row & in_column
+        b_there = there & in_row & in_next_column
+        c_there = there & in_next_row & in_column
+        d_there = there & in_next_row & in_next_column
+        corner = row * width + column
+        along = tl.zeros(pixel.shape, tl.float32)
+        across = tl.zeros(pixel.shape, tl.float32)
+        for channel in range(channels):
+            plane = (image * channels + channel) * area
+            weight = tl.load(gradient + plane + pixel, mask=there, other=0).to(tl.float32)
+            if TO_IMAGES:
+                at = to_images + plane + corner
+                tl.atomic_add(at, weight * (1 - right) * (1 - down), mask=a_there, sem="relaxed")
+                tl.atomic_add(at + 1, weight * right * (1 - down), mask=b_there, sem="relaxed")
+                tl.atomic_add(at + width, weight * (1 - right) * down, mask=c_there, sem="relaxed")
+                tl.atomic_add(at + width + 1, weight * right * down, mask=d_there, sem="relaxed")
+            if TO_MOVED:
+                at = images + plane + corner
+                a, b, c, d = _four(at, width, there, in_column, in_next_column, in_row, in_next_row)
+                along += weight * ((b - a) * (1 - down) + (d - c) * down)
+                across += weight * ((c - a) * (1 - right) + (d - b) * right)
         if TO_MOVED:
-            a, b, c, d = _four(images + corner, width, there, in_column, in_next_column, in_row, in_next_row)
-            along += weight * ((b - a) * (1 - down) + (d - c) * down)
-            across += weight * ((c - a) * (1 - right) + (d - b) * right)
-    if TO_MOVED:
-        start = to_moved + image * 2 * area + pixel
-        tl.store(start, along * slope_x, mask=there)
-        tl.store(start + area, across * slope_y, mask=there)
+            at = to_moved + image * 2 * area + pixel
+            tl.store(at, along * slope_x, mask=there)
+            tl.store(at + area, across * slope_y, mask=there)

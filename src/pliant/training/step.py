@@ -39,10 +39,10 @@ class Step:
         return loss, hits
 
     def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if self._stream is not None and self._done == _BEFORE:
+            self._record(images, labels)
         if self._stream is None:
             return self._computed(images.contiguous(memory_format=torch.channels_last), labels)
-        if self._done == _BEFORE:
-            self._record(images, labels)
         if self._graph is None:
             # Off the default stream, where what is recorded later must not have been.
             self._stream.wait_stream(torch.cuda.current_stream())
