@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from pliant import draws
+from pliant import _gpu, draws
 from pliant._checks import InputError
 from pliant.draws import Stream
 
@@ -155,9 +155,23 @@ def test_bad_arguments(arguments, message):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_numbers_are_the_same_on_a_gpu():
-    arguments = (2**40 + 5, Stream.DEFORMATION, range(1000), 3, 50)
-    assert torch.equal(draws.uniform(*arguments), draws.uniform(*arguments, device="cuda").cpu())
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("count", [50, 5000])
+def test_the_numbers_are_the_same_on_a_gpu(monkeypatch, count, kernel):
+    arguments = (2**64 - 5, Stream.DEFORMATION, range(1 << 40, (1 << 40) + 1000), 3, count)
+    expected = draws.uniform(*arguments), draws.noise(*arguments)
+    if not kernel:
+        monkeypatch.setattr(_gpu, "kernels", lambda module, device, work: None)
+    found = draws.uniform(*arguments, device="cuda"), draws.noise(*arguments, device="cuda")
+    for here, there in zip(expected, found, strict=True):
+        assert torch.equal(here, there.cpu())
+
+
+@pytest.mark.parametrize("count", [3, 5000])
+def test_no_device_is_asked_for_anything(count):
+    for numbers in (draws.uniform, draws.noise):
+        found = numbers(3, Stream.NOISE, range(100), 0, count, device="meta")  # which has no answers
+        assert (found.device.type, found.shape) == ("meta", (100, count))
 
 
 @pytest.mark.parametrize("few", [0, 1 << 30])

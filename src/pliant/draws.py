@@ -13,12 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pliant import _gpu
 from pliant._checks import require
 
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _FEW = 1 << 15  # blocks of four words that one thread draws
+_SENT = 1 << 12  # blocks of four words that are drawn on the CPU for other devices
 _AT_ONCE = 1 << 17  # blocks of four words that `noise` draws
 
 
@@ -85,10 +87,11 @@ def uniform(
     `seed` in [0, 2^64), `draw` in [0, 2^32), one for all or one for each index, indices in [0, 2^63): others raise
     `InputError`.
     """
-    index = torch.as_tensor(indices, dtype=torch.int64, device=device)
+    index, device = given(indices, device)
     blocks = -(-count // 4)
-    words = _words(seed, stream, index, _each(draw, index), blocks)
-    return torch.stack([(word >> 8).to(torch.float32) for word in words], dim=-1).flatten(1)[:, :count] * 2.0**-24
+    words = _words(seed, stream, index, _each(draw, index), blocks, _place(len(index) * blocks, device))
+    numbers = torch.stack([(word >> 8).to(torch.float32) for word in words], dim=-1).flatten(1)[:, :count] * 2.0**-24
+    return _gpu.sent(numbers, device)
 
 
 def noise(
@@ -102,46 +105,66 @@ def noise(
     """`count` numbers in (-1, 1) for each index: odd multiples of 2^-8, float32, exact on every device; a quarter as
     dear as `uniform` for where many are needed and few digits are. Errors as there.
     """
-    index = torch.as_tensor(indices, dtype=torch.int64, device=device)
+    index, device = given(indices, device)
     blocks = -(-count // 16)
-    out = torch.empty((len(index), 4, 4 * blocks), dtype=torch.float32, device=index.device)
-    half = out.new_tensor(2.0**-8)
+    place = _place(len(index) * blocks, device)
+    out = torch.empty((len(index), 4, 4 * blocks), dtype=torch.float32, device=place)
+    half = torch.full((), 2.0**-8, dtype=torch.float32, device=place)
     # As many images at a time as stay in the caches.
-    step = max(1, _AT_ONCE // max(blocks, 1)) if index.device.type == "cpu" else max(len(index), 1)
+    step = max(1, _AT_ONCE // max(blocks, 1)) if place.type == "cpu" else max(len(index), 1)
     for some, at, numbers in zip(index.split(step), _each(draw, index).split(step), out.split(step), strict=True):
         # Four numbers of 8 bits from each word, the lowest first; those of the first words of all blocks, then of the
         # second, and so on, for laying the four words of a block side by side would take longer than drawing them.
-        for place, words in enumerate(_words(seed, stream, some, at, blocks)):
-            numbers[:, place] = words.to(torch.int32, memory_format=torch.contiguous_format).view(torch.int8)
+        for which, words in enumerate(_words(seed, stream, some, at, blocks, place)):
+            numbers[:, which] = words.to(torch.int32, memory_format=torch.contiguous_format).view(torch.int8)
         # Half a step up, so that 0 is the middle.
         torch.add(half, numbers, alpha=2.0**-7, out=numbers)
-    return out.flatten(1)[:, :count]
+    return _gpu.sent(out.flatten(1)[:, :count], device)
+
+
+def given(
+    indices: Sequence[int] | Int[Tensor, " n"], device: torch.device | str | None
+) -> tuple[Int[Tensor, " n"], torch.device]:
+    """The indices on the CPU, where they are checked without waiting for a GPU, and the device that is meant."""
+    index = torch.as_tensor(indices, dtype=torch.int64)
+    return index.cpu(), index.device if device is None else torch.device(device)
+
+
+def _place(blocks: int, device: torch.device) -> torch.device:
+    """Where so many blocks are drawn: few on the CPU, where operations take the least time to start."""
+    return device if blocks > _SENT else torch.device("cpu")
 
 
 def _each(draw: int | Int[Tensor, " n"], index: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     """The draw of each index."""
-    given = draw.tolist() if isinstance(draw, Tensor) else [draw]
-    wrong = [number for number in given if not 0 <= number < 1 << 32]
+    numbers = draw.tolist() if isinstance(draw, Tensor) else [draw]
+    wrong = [number for number in numbers if not 0 <= number < 1 << 32]
     require(not wrong, f"draw={''.join(map(str, wrong[:1]))}: a draw is an integer from 0 to 2^32 - 1")
-    return index.new_tensor(given).expand(len(index))
+    return index.new_tensor(numbers).expand(len(index))
 
 
 def _words(
-    seed: int, stream: Stream, index: Int[Tensor, " n"], draw: Int[Tensor, " n"], blocks: int
-) -> list[Int[Tensor, "n blocks"]]:
-    """Four times `blocks` random words of 32 bits, held in int64, for each index."""
+    seed: int, stream: Stream, index: Int[Tensor, " n"], draw: Int[Tensor, " n"], blocks: int, place: torch.device
+) -> Sequence[Int[Tensor, "n blocks"]]:
+    """Four times `blocks` random words of 32 bits, held in int64, for each index; index and draw are on the CPU."""
     require(0 <= seed < 1 << 64, f"seed={seed}: a seed is an integer from 0 to 2^64 - 1")
     require(bool((index >= 0).all()), f"image indices must be 0 or more, got {index.min() if len(index) else ''}")
     require(
         blocks <= 1 << 24,
         f"{4 * blocks} random words for one image: a draw holds at most 2^26, take a smaller image or deformation",
     )
-    position = torch.arange(blocks, dtype=torch.int64, device=index.device) | int(stream) << 24
+    kernels = _gpu.kernels("pliant._philox", place, "random numbers are drawn")
+    if kernels is not None:
+        signed = seed - (seed >> 63 << 64)
+        counters = torch.stack((index, draw, torch.full_like(index, signed)))
+        return kernels.words(_gpu.sent(counters, place), int(stream), blocks).unbind(1)
+    position = torch.arange(blocks, dtype=torch.int64, device=place) | int(stream) << 24
     high = index >> 32
-    # What is the same for all images goes through the first rounds once; on a GPU asking would take longer.
-    high = high[:1] if index.device.type == "cpu" and not high.any() else high
-    counter, key = [position[None], draw[:, None], (index & _LOW)[:, None], high[:, None]], (seed & _LOW, seed >> 32)
-    if index.device.type == "cpu" and len(index) * blocks <= _FEW:
+    # What is the same for all images goes through the first rounds once.
+    high = high if high.any() else high[:1]
+    each = (_gpu.sent(word[:, None], place) for word in (draw, index & _LOW, high))
+    counter, key = [position[None], *each], (seed & _LOW, seed >> 32)
+    if place.type == "cpu" and len(index) * blocks <= _FEW:
         return [torch.from_numpy(word) for word in _rounds([word.numpy() for word in counter], key)]
     return _rounds(counter, key)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pliant._checks import InputError
 from pliant.deform import (
@@ -336,6 +337,49 @@ def test_devices_agree(name):
     torch.testing.assert_close(there.displacement.cpu(), here.displacement, atol=1e-4, rtol=0)
     images = pictures(10, (64, 80))
     torch.testing.assert_close(warp(images.cuda(), there).cpu(), warp(images, here), atol=1e-3, rtol=0)
+
+
+class Operations(TorchDispatchMode):
+    """Those on the device "meta", on which nothing can be asked for or copied from."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.device.type == "meta":
+            self.names.append(str(func))
+        return out
+
+
+LIGHT = ["thin_plate", "max_entropy", "translate", "rotate", "scale", "shear", "affine", "pose", "lie"]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_on_another_device_a_recipe_is_only_copied(name):
+    MEMBERS[name].sample(range(8), SIZE, device="meta")  # the patterns, once
+    with Operations() as operations:
+        field = MEMBERS[name].sample(range(8), SIZE, device="meta")
+    assert field.device.type == "meta"
+    assert operations.names == ["aten._to_copy.default"] * (2 if name == "pose" else 1)
+
+
+@every
+def test_every_family_draws_for_another_device_without_waiting_for_it(name):
+    with Operations() as operations:
+        parameters = MEMBERS[name].parameters(range(8), SIZE, device="meta")
+        assert parameters.device.type == "meta"
+    assert len(operations.names) < 10
+
+
+@every
+def test_a_field_goes_to_another_device_as_it_is(name):
+    field = MEMBERS[name].sample(range(3), SIZE)
+    assert torch.equal(field.to("cpu").displacement, field.displacement)
+    away = field.to("meta")
+    assert (away.device.type, away.size, len(away)) == ("meta", SIZE, 3)
+    assert away.shrunk is None
 
 
 def test_unknown_families_and_settings():

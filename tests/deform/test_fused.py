@@ -1,27 +1,15 @@
 """The kernels for GPUs against the plain path: on a GPU where there is one, else in Triton's interpreter."""
 
-import os
-import subprocess
-import sys
-from dataclasses import replace
-
+import kernels
 import pytest
 import torch
+from kernels import DEVICE
 
-from pliant.deform import PADDINGS, Field, MaxEntropy, Rotate, ThinPlate, Translate, resampling
+from pliant.deform import PADDINGS, Field, MaxEntropy, Rotate, ThinPlate, Translate
 from pliant.deform.resampling import resample
 
-fused = pytest.importorskip("pliant.deform.fused")
+fused = kernels.loaded("pliant.deform.fused")
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of the interpreter's numpy
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-try:
-    fused.warp(torch.zeros(1, 1, 1, 1, device=DEVICE), torch.zeros(1, 2, 1, 1, device=DEVICE), "zeros")
-except Exception as error:
-    if "only 0-dimensional arrays can be converted" not in str(error):
-        raise
-    pytest.skip("the interpreter of this Triton, 3.5 or so, does not run on this NumPy", allow_module_level=True)
-
 SIZES = ((1, 9), (12, 1), (1, 1))
 
 
@@ -36,12 +24,7 @@ def bits(images):
 
 def warped(images, moved, padding):
     """By the kernel, from and back to the CPU."""
-    source = Field(moved).source
-    if not isinstance(source, torch.Tensor):
-        source = replace(source, weights=source.weights.to(DEVICE), basis=source.basis.to(DEVICE))
-    else:
-        source = source.to(DEVICE)
-    return fused.warp(images.to(DEVICE), source, padding).cpu()
+    return fused.warp(images.to(DEVICE), Field(moved).to(DEVICE).source, padding).cpu()
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -192,53 +175,19 @@ def test_it_goes_through_torch_compile_in_one_graph():
     torch.testing.assert_close(compiled(given, weights), brighter(given, weights))
 
 
-def test_without_triton_the_plain_path_runs_and_a_kernel_that_fails_is_told(monkeypatch):
-    device = torch.device("cuda", 0)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
-    monkeypatch.setattr(resampling, "find_spec", lambda name: None)
-    assert resampling._tried(device) is None
-    monkeypatch.setattr(resampling, "find_spec", lambda name: name)
-    monkeypatch.setattr(torch, "zeros", lambda *shape, device: torch.ones(*shape))
-
-    def fails(images, moved, padding):
-        raise RuntimeError("Failed to find C compiler")
-
-    monkeypatch.setattr(fused, "warp", fails)
-    with pytest.warns(
-        UserWarning, match=r"warped without pliant's kernel.*\(RuntimeError: Failed to find C compiler\)"
-    ):
-        assert resampling._tried(device) is None
-    monkeypatch.setattr(fused, "warp", lambda images, moved, padding: images)
-    assert resampling._tried(device) is fused
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
-    assert resampling._tried(device) is None
-
-
 def test_the_kernels_compile_for_gpus():
-    code = """
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
+    kernels.run_with_compiler("""
 from pliant.deform import fused
 
-POINTERS = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}
+FIXED = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 8, "FIRST": False}
 
-def compiled(kernel, image, **constants):
-    names = kernel.arg_names
-    types = POINTERS | dict.fromkeys(("images", "out", "gradient"), "*" + image)
-    constants = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 8, "FIRST": False} | constants
-    signature = {name: "constexpr" if name in constants else types.get(name, "i32") for name in names}
-    places = {(names.index(name),): value for name, value in constants.items()}
-    source = ASTSource(kernel, signature=signature, constexprs=places)
-    target = GPUTarget("cuda", 80, 32)
-    return triton.compile(source, target=target, options={"enable_fp_fusion": False}).asm["ptx"]
+def made(kernel, image, **constants):
+    pointers = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}
+    types = pointers | dict.fromkeys(("images", "out", "gradient"), "*" + image)
+    return compiled(kernel, types, **(FIXED | constants))
 
-assert ".entry _forward" in compiled(fused._forward, "u8", PATTERNS=4, CHANNELS=3)
-assert ".entry _forward" in compiled(fused._forward, "bf16", PATTERNS=0, PADDING=0, CHANNELS=1)
-backward = compiled(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True)
+assert ".entry _forward" in made(fused._forward, "u8", PATTERNS=4, CHANNELS=3)
+assert ".entry _forward" in made(fused._forward, "bf16", PATTERNS=0, PADDING=0, CHANNELS=1)
+backward = made(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True)
 assert "atom.global.gpu.relaxed" in backward or "red.global.gpu.relaxed" in backward
-print("compiled")
-"""
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout.strip() == "compiled", done.stderr
+""")

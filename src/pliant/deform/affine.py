@@ -29,6 +29,8 @@ STILL: dict[str, Ends] = {
 class Motion(Deformation):
     """A family of affine maps: its members say between which values each parameter is drawn."""
 
+    on_host = True
+
     @abstractmethod
     def ends(self, size: tuple[int, int]) -> dict[str, Ends]:
         """The lowest and the highest value of the parameters that are not those of `STILL`; lengths in pixels."""

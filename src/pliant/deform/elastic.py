@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import forward_ad
 
+from pliant import _gpu
 from pliant._checks import require
 from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
@@ -85,10 +87,16 @@ class _Smoothed(Recipe):
     def summed(self) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the noise; without gradients the same to the bit in every batch."""
         noise, gaussian, (height, width) = self.weights, _gaussian(self.sigma), self.size
+        kernels = _gpu.kernels("pliant.deform.fused_smoothing", noise.device, "noise is smoothed")
+        # A kernel would lose the derivative in forward mode.
+        if kernels is not None and noise.dtype == torch.float32 and forward_ad.unpack_dual(noise).tangent is None:
+            weights = torch.stack((self.alpha * gaussian, gaussian)).float()
+            return kernels.smooth(noise.flatten(0, 1), _gpu.sent(weights, noise.device)).unflatten(0, (-1, 2))
         if torch.is_grad_enabled() and noise.requires_grad:
-            across, along = (_correlation(gaussian, side).to(noise) for side in self.size)
+            exact = torch.promote_types(noise.dtype, _exact(noise))
+            across, along = (_correlation(gaussian, side).to(noise.device, exact) for side in self.size)
             with torch.autocast(noise.device.type, enabled=False):
-                return self.alpha * (across.T @ noise @ along)
+                return (self.alpha * (across.T @ noise.to(exact) @ along)).to(noise.dtype)
         along = _along(noise.flatten(0, 2), self.alpha * gaussian).unflatten(0, (-1, noise.shape[2]))
         if height <= _BAND and width % _ALIGNED == 0:
             return _across(along, gaussian).unflatten(0, (-1, 2))

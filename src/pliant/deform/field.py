@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from pliant import records
+from pliant import _gpu, records
 from pliant._checks import InputError, require
 from pliant.deform.recipe import Recipe
 from pliant.deform.resampling import read_at, resample
@@ -89,6 +89,11 @@ class Field:
     def device(self) -> torch.device:
         """Where the displacements are."""
         return self._numbers.device
+
+    def to(self, device: torch.device | str) -> "Field":
+        """The same field on another device."""
+        source = _gpu.sent(self.source, device) if isinstance(self.source, Tensor) else self.source.to(device)
+        return Field(source, None if self.shrunk is None else _gpu.sent(self.shrunk, device))
 
     @property
     def length(self) -> Float[Tensor, "n h w"]:

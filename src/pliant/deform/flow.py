@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pliant import _gpu
 from pliant._checks import require
 from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
@@ -32,7 +33,7 @@ class Flow(Deformation):
 
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 2 h w"]:
         """The displacements of the images, pixels. Raises `InputError` for images that it has none of."""
-        given = self.displacement.to(source.indices.device, torch.float32)
+        given = self.displacement.to(source.device, torch.float32)
         index = source.indices
         require(
             tuple(given.shape[-2:]) == tuple(size),
@@ -44,7 +45,7 @@ class Flow(Deformation):
             not len(index) or 0 <= int(index.min()) <= int(index.max()) < len(given),
             f"a flow of {len(given)} images has none for image {index.max() if len(index) else ''}",
         )
-        return given[index]
+        return given[_gpu.sent(index, given.device)]
 
     def within(self, parameters: Float[Tensor, "n 2 h w"], size: tuple[int, int]) -> Float[Tensor, "n 2 h w"]:
         """The nearest of the given displacements."""

@@ -34,6 +34,11 @@ def warp(
     return _warp(images.contiguous(), moved.float().contiguous(), None, padding)
 
 
+def trial(device: torch.device) -> None:
+    """Run the kernel once."""
+    warp(torch.zeros(1, 1, 1, 1, device=device), torch.zeros(1, 2, 1, 1, device=device), "zeros")
+
+
 @torch.library.custom_op("pliant::warp", mutates_args=())
 def _warp(images: Tensor, moved: Tensor, basis: Tensor | None, padding: str) -> Tensor:
     """The images along displacements `moved`, or along the sums of the patterns `basis` weighted by `moved`."""

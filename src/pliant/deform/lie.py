@@ -45,6 +45,7 @@ class Lie(Deformation):
     """
 
     name = "lie"
+    on_host = True
 
     transformation: Transformation = "translation"
 
@@ -54,7 +55,7 @@ class Lie(Deformation):
 
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 1"]:
         """How far along the direction: 1 for every image."""
-        return torch.ones(len(source.indices), 1, dtype=torch.float32, device=source.indices.device)
+        return source.indices.new_ones((len(source.indices), 1), dtype=torch.float32)
 
     def within(self, parameters: Float[Tensor, "n 1"], size: tuple[int, int]) -> Float[Tensor, "n 1"]:
         """1 for every image."""

@@ -37,6 +37,7 @@ class MaxEntropy(Deformation):
 
     name = "max_entropy"
     strength = "displacement"
+    on_host = True
 
     cutoff: int = 3
     displacement: Length | None = None

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pliant import _gpu
 from pliant._checks import require
 from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
@@ -27,6 +28,7 @@ class Pose(Deformation):
 
     name = "pose"
     strength = "reach"
+    on_host = True
 
     reach: Length = "4%"
     radius: Length = "40%"
@@ -72,6 +74,10 @@ class _Part(Recipe):
     def __getitem__(self, part: slice | list[int] | Tensor) -> "_Part":
         """That of several images."""
         return replace(self, weights=self.weights[part], centres=self.centres[part])
+
+    def to(self, device: torch.device | str) -> "_Part":
+        """That on another device."""
+        return replace(self, weights=_gpu.sent(self.weights, device), centres=_gpu.sent(self.centres, device))
 
     def summed(self) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in weights and centres."""

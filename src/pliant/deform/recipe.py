@@ -4,8 +4,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pliant import _gpu
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,10 @@ class Recipe(ABC):
     def weighted(self, weights: Float[Tensor, "n 2 *k"]) -> "Recipe":
         """That with other weights."""
         return replace(self, weights=weights)
+
+    def to(self, device: torch.device | str) -> "Recipe":
+        """That on another device."""
+        return self.weighted(_gpu.sent(self.weights, device))
 
     @abstractmethod
     def summed(self) -> Float[Tensor, "n 2 h w"]:

@@ -1,8 +1,5 @@
 """Reading images at displaced places: bilinear, and exact where the displacements are whole pixels."""
 
-import warnings
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any, Literal
 
 import torch
@@ -10,14 +7,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from pliant import _gpu
 from pliant.deform.recipe import Recipe
 from pliant.deform.series import Series, cached
 
 Padding = Literal["zeros", "border", "reflection"]
 PADDINGS = ("zeros", "border", "reflection")
 _FUSED = (torch.uint8, torch.bfloat16, torch.float16, torch.float32)
-_CAPABILITY = (7, 0)  # of GPUs that Triton makes kernels for
-_KERNELS: dict[torch.device, ModuleType | None] = {}
 
 # Images, grids and results of one slice stay in the caches of a core, or nearly.
 _SLICE_BYTES = 1 << 23
@@ -33,8 +29,8 @@ def resample(
     weights, together = (moved.weights, moved.together) if isinstance(moved, Recipe) else (moved, 1)
     trained = torch.is_grad_enabled() and (images.requires_grad or weights.requires_grad)
     # The kernels add up gradients in any order.
-    if images.device.type == "cuda" and not (trained and torch.are_deterministic_algorithms_enabled()):
-        fused = _kernels(images.device) if images.dtype in _FUSED else None
+    if images.dtype in _FUSED and not (trained and torch.are_deterministic_algorithms_enabled()):
+        fused = _gpu.kernels("pliant.deform.fused", images.device, "images are warped")
         if fused is not None:
             return fused.warp(images, moved if isinstance(moved, Series) else _summed(moved), padding)
     if trained:
@@ -66,31 +62,6 @@ def _read(
         return read
     spare = displacement if isinstance(moved, Recipe) and displacement.dtype == _exact(images) else None
     return _bilinear(images, _places(displacement, images, padding, spare), padding)
-
-
-def _kernels(device: torch.device) -> ModuleType | None:
-    """The kernels for a GPU, if they run on it."""
-    if device not in _KERNELS:
-        _KERNELS[device] = _tried(device)
-    return _KERNELS[device]
-
-
-def _tried(device: torch.device) -> ModuleType | None:
-    if find_spec("triton") is None or torch.cuda.get_device_capability(device) < _CAPABILITY:
-        return None
-    from pliant.deform import fused
-
-    try:
-        fused.warp(torch.zeros(1, 1, 1, 1, device=device), torch.zeros(1, 2, 1, 1, device=device), "zeros")
-    except Exception as error:  # whatever Triton and its compilers raise
-        message = str(error).strip().partition("\n")[0]
-        warnings.warn(
-            f"images on {device} are warped without pliant's kernel, several times slower: it does not run there "
-            f"({type(error).__name__}: {message}). Triton needs a C compiler and Python's headers.",
-            stacklevel=2,
-        )
-        return None
-    return fused
 
 
 def read_at(images: Float[Tensor, "n c h w"], places: Float[Tensor, "n k 2"]) -> Float[Tensor, "n c k"]:

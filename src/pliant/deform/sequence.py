@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pliant import _gpu
 from pliant._checks import require
 from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
@@ -32,7 +33,7 @@ class Sequence(Deformation):
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n p"]:
         """Those of all steps, side by side."""
         drawn = [step.drawn(source.part(place), size) for place, step in enumerate(self.steps)]
-        return torch.cat([parameters.flatten(1) for parameters in drawn], 1)
+        return torch.cat([_gpu.sent(parameters, source.device).flatten(1) for parameters in drawn], 1)
 
     def within(self, parameters: Float[Tensor, "n p"], size: tuple[int, int]) -> Float[Tensor, "n p"]:
         """Those of each step within its own bound."""

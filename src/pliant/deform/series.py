@@ -1,7 +1,7 @@
 """Displacements that are sums of fixed patterns, summed where they are needed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pliant import _gpu
 from pliant.deform.recipe import Recipe
 
 _ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
@@ -54,6 +55,11 @@ class Series(Recipe):
     size: tuple[int, int]
     basis: Float[Tensor, "k hw"]
 
+    def to(self, device: torch.device | str) -> "Series":
+        """That on another device, where the patterns are kept."""
+        weights = _gpu.sent(self.weights, device)
+        return replace(self, weights=weights, basis=_there(self.basis, weights.device))
+
     def summed(self) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the weights; without gradients the same to the bit in every batch."""
         basis = self.basis.to(self.weights.dtype)
@@ -75,6 +81,11 @@ class Series(Recipe):
     def together(self) -> int:
         """How many images, or a multiple of it, are summed together without waste."""
         return _group(self.basis.shape[1]) // 2
+
+
+@cached
+def _there(basis: Float[Tensor, "k hw"], device: torch.device) -> Float[Tensor, "k hw"]:
+    return basis.to(device)
 
 
 def _group(wide: int) -> int:

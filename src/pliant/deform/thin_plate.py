@@ -31,6 +31,7 @@ class ThinPlate(Deformation):
 
     name = "thin_plate"
     strength = "reach"
+    on_host = True
 
     grid: int = 3
     reach: Length = 2.0

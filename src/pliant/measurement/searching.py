@@ -7,7 +7,6 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from pliant.deform import Deformation, Padding, warp
-from pliant.deform.contract import Source
 from pliant.measurement.climbing import Climb
 from pliant.measurement.feeding import Feeding, hear
 from pliant.measurement.pool import Parts
@@ -169,8 +168,8 @@ def _spread(deformation: Deformation, size: tuple[int, int], seed: int, device: 
     first = deformation.parameters([0], size, seed, 0, device)[0]
     varies = torch.zeros_like(first, dtype=torch.bool)
     total, squares = torch.zeros_like(first, dtype=torch.float64), torch.zeros_like(first, dtype=torch.float64)
-    for draws in torch.arange(_SPREAD_OVER, device=device).split(_TOGETHER):
-        drawn = deformation.drawn(Source(torch.zeros_like(draws), seed, draws), size)
+    for draws in torch.arange(_SPREAD_OVER).split(_TOGETHER):
+        drawn = deformation.parameters(torch.zeros_like(draws), size, seed, draws, device)
         varies |= ((drawn - first).abs() > 0).any(0)
         total += drawn.double().sum(0)
         squares += drawn.double().square().sum(0)
