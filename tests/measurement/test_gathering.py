@@ -77,7 +77,7 @@ def test_what_waits_is_counted():
 
 def test_the_tallies_hear_what_each_metric_reads_of_their_layer():
     generator = torch.Generator().manual_seed(0)
-    blocks = [Block(*torch.randn(2, 6, 5, generator=generator)) for _ in range(3)]
+    blocks = [Block(clean, 2 * clean + 1) for clean in torch.randn(3, 6, 5, generator=generator)]
     tallies = [[Tally(METRICS[name], 0) for name in ("cosine", "euclidean")] for _ in blocks]
     gathering = Gathering(None)
     for block, of_layer in zip(blocks, tallies, strict=True):

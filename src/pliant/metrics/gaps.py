@@ -100,7 +100,7 @@ def squared_gaps(first: Real[Tensor, "n *d"], second: Real[Tensor, "n *d"]) -> F
 
 def of_pairs(values: Float[Tensor, "n n"]) -> Float[Tensor, " pairs"]:
     """Those of all pairs i < j, in row order."""
-    first, second = torch.triu_indices(*values.shape, 1, device=values.device)
+    first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
     return values[first, second]
 
 
