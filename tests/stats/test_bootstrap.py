@@ -29,6 +29,15 @@ def test_equals_the_medians_and_means_written_out(n, seed, ties):
             assert means[r] == pytest.approx(np.mean(pairs) if len(pairs) else np.nan, nan_ok=True)
 
 
+def test_a_median_between_pairs_that_are_counted_apart_is_that_of_both():
+    first, second = np.triu_indices(20, k=1)
+    distances = np.random.default_rng(0).random(len(first))
+    for seed in range(1500):
+        resampling = PairBootstrap(20, 1, seed)
+        (counts,) = resampling.counts.astype(int)
+        assert resampling.medians(distances) == [np.median(np.repeat(distances, counts[first] * counts[second]))]
+
+
 def test_an_image_is_never_paired_with_its_own_copy():
     # All images the same distance apart: a pair with its own copy would bring in another number.
     assert np.unique(PairBootstrap(6, 500, seed=0).medians(np.full(15, 0.7))).tolist() == pytest.approx([0.7])

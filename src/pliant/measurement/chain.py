@@ -17,7 +17,7 @@ from pliant.deform import Deformation, Lie, Padding
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
 from pliant.measurement.feeding import Feeding, check_statistics
-from pliant.measurement.pool import Parts
+from pliant.measurement.gathering import Gathering
 from pliant.measurement.protocol import protocol_of
 from pliant.measurement.summary import Moved, summarised
 from pliant.measurement.tally import Tally
@@ -100,10 +100,12 @@ def lie_derivative(
             along = Resized(field, padding)
             out, drifts = _drifts(model, feed, clean, along, calls)
             del clean, field, along
-            resampling = PairBootstrap(count, replicates, seed, number) if replicates else None
+            gathering = Gathering(PairBootstrap(count, replicates, seed, number) if replicates else None)
             for tally, added in zip(tallies.values(), _added(drifts), strict=True):
-                tally.hear(Block(out.flatten(1), out.flatten(1), tangent=added), Parts(resampling))
-            del out, drifts, resampling
+                gathering.hear(Block(out.flatten(1), out.flatten(1), tangent=added), [tally])
+            del out, drifts
+            gathering.settle()
+            del gathering
             give_back()
             done += count
             if on_block is not None:

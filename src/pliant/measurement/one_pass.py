@@ -14,9 +14,9 @@ from pliant.deform import Deformation, Padding, ThinPlate, warp, warp_tangent
 from pliant.measurement.along import Resized
 from pliant.measurement.blocks import beginning, check_shape, consecutive, give_back
 from pliant.measurement.feeding import Feeding, check_statistics, hear
+from pliant.measurement.gathering import Gathering
 from pliant.measurement.naming import metric_named
 from pliant.measurement.noise import noisy
-from pliant.measurement.pool import Parts
 from pliant.measurement.protocol import protocol_of
 from pliant.measurement.summary import Moved, check_folds, summarised
 from pliant.measurement.tally import Tally
@@ -199,16 +199,16 @@ def _hear(
 ) -> None:
     """Feed a block, `count` clean images, as many deformed and perhaps noisy ones, and let the tallies hear it."""
     by_name = dict(zip((call.name for call in calls), tallies[1:], strict=True))
+    gathering = Gathering(resampling)
 
     def reduce(activation: Tensor, of_layer: Mapping[str, Tally]) -> None:
         tangent = tangent_of(activation)[:count] if tangents else None
         block = Block(*primal_of(activation).split(count), along=along, tangent=tangent)
-        parts = Parts(resampling)
-        for tally in of_layer.values():
-            tally.hear(block, parts)
+        gathering.hear(block, of_layer.values())
 
     for of_layer in tallies:
         for tally in of_layer.values():
             tally.begin(count)
     reduce(fed, tallies[0])
     hear(model, fed, by_name, lambda name, activation: reduce(activation, by_name[name]))
+    gathering.settle()

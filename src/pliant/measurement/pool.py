@@ -1,5 +1,6 @@
 """Means and medians of blocks, each computed once however many metrics share it, and their mean over blocks."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from math import nan
 
@@ -10,10 +11,13 @@ from pliant.stats import PairBootstrap
 
 
 class Part:
-    """What one block's sample comes to: its mean or median, and that of each replicate of the bootstrap."""
+    """What one block's sample comes to: its mean or median, and that of each replicate of the bootstrap.
 
-    def __init__(self, sample: Sample, resampling: PairBootstrap | None):
-        self.values = sample.values.cpu().numpy()
+    values: those of the sample.
+    """
+
+    def __init__(self, sample: Sample, values: np.ndarray, resampling: PairBootstrap | None):
+        self.values = values
         self._over, self._take, self._resampling = sample.over, sample.take, resampling
 
     @cached_property
@@ -50,16 +54,19 @@ class Part:
 
 
 class Parts:
-    """The parts of one layer and block: of a sample that several metrics share, one."""
+    """The parts of one layer and block: of a sample that several metrics share, one.
 
-    def __init__(self, resampling: PairBootstrap | None):
+    values: those of samples that have been brought over from their device already.
+    """
+
+    def __init__(self, resampling: PairBootstrap | None, values: Mapping[Sample, np.ndarray] | None = None):
         self._resampling = resampling
-        self._known: dict[Sample, Part] = {}
+        self._known = {sample: Part(sample, array, resampling) for sample, array in (values or {}).items()}
 
     def of(self, sample: Sample) -> Part:
         """What the sample comes to."""
         if sample not in self._known:
-            self._known[sample] = Part(sample, self._resampling)
+            self._known[sample] = Part(sample, sample.values.cpu().numpy(), self._resampling)
         return self._known[sample]
 
 

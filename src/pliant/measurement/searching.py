@@ -12,7 +12,7 @@ from pliant.measurement.feeding import Feeding, hear
 from pliant.measurement.pool import Parts
 from pliant.measurement.summary import Moved, check_folds
 from pliant.measurement.tally import Tally
-from pliant.metrics import Block, Distance, Reading, Sample
+from pliant.metrics import Block, Distance, Reading, Sample, Signs
 from pliant.stats import PairBootstrap
 
 KINDS = ("random", "best_of", "worst")
@@ -142,9 +142,10 @@ class _Found:
     def hear(self, block: Block, parameters: Float[Tensor, "n *p"]) -> None:
         """Take in one draw."""
         reading = self.distance.read(block)
-        self._fault = self._fault or self._layer.tallies["worst"].fault(block, reading, self._parts)
+        signs = Signs(*block.signs.tolist())
+        self._fault = self._fault or self._layer.tallies["worst"].fault(reading, signs, self._parts)
         if self._unit is None:
-            self._unit, self._varied = reading.unit, not block.constant
+            self._unit, self._varied = reading.unit, not signs.constant
         self.total += reading.own.values
         self.replace(parameters, reading.own.values, slice(None))
 

@@ -5,7 +5,7 @@ from math import nan
 import numpy as np
 
 from pliant.measurement.pool import Parts, Pool
-from pliant.metrics import Block, Metric, Reading
+from pliant.metrics import Metric, Reading, Signs
 from pliant.stats import percentile
 
 
@@ -25,13 +25,12 @@ class Tally:
         """Make room for a block of `n` images, before large activations come: what outlives them lies below them."""
         self.distances.append(np.empty(n))
 
-    def hear(self, block: Block, parts: Parts) -> None:
-        """Reduce one block to numbers."""
-        reading = self.metric.read(block)
+    def hear(self, reading: Reading, signs: Signs, parts: Parts) -> None:
+        """Take in what the metric read of one block."""
         self._note(reading, parts)
-        self.undefined = self.undefined or self.fault(block, reading, parts)
+        self.undefined = self.undefined or self.fault(reading, signs, parts)
         if not self.undefined:
-            self._pool(reading, parts, not block.constant)
+            self._pool(reading, parts, not signs.constant)
 
     def take(self, reading: Reading, parts: Parts, varied: bool) -> None:
         """Take in what was read of one block elsewhere. varied: the layer does not say the same of all its images."""
@@ -40,13 +39,12 @@ class Tally:
         if not self.undefined:
             self._pool(reading, parts, varied)
 
-    def fault(self, block: Block, reading: Reading, parts: Parts) -> str:
+    def fault(self, reading: Reading, signs: Signs, parts: Parts) -> str:
         """Why a block has no numbers; empty where it has."""
-        if reading.fault or not block.finite:
+        if reading.fault or not signs.finite:
             return reading.fault or "NaN or infinite activations"
-        samples = (reading.own, reading.unit)
-        sound = all(parts.of(sample).finite for sample in samples if sample is not None)
-        return "" if sound else self.metric.gap(block)
+        sound = all(parts.of(sample).finite for sample in reading.samples)
+        return "" if sound else self.metric.gap(signs)
 
     def _note(self, reading: Reading, parts: Parts) -> None:
         """Keep the raw numbers of a block."""

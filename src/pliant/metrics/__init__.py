@@ -1,6 +1,6 @@
 """Measures of activations and of filters: tensors in, numbers out."""
 
-from pliant.metrics.block import Along, Block, Sample
+from pliant.metrics.block import Along, Block, Sample, Signs
 from pliant.metrics.consistency import Consistency
 from pliant.metrics.correlation import Correlation
 from pliant.metrics.cosine import Cosine
@@ -49,6 +49,7 @@ __all__ = [
     "Reading",
     "RelativeStability",
     "Sample",
+    "Signs",
     "Spectrum",
     "filter_variations",
     "geometry",

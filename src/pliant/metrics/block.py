@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Real
@@ -24,6 +24,18 @@ class Sample:
     values: Float[Tensor, " k"]
     over: Literal["images", "pairs"]
     take: Take
+
+
+class Signs(NamedTuple):
+    """What kind of numbers a layer has in a block.
+
+    finite: no activation, clean or deformed, is a NaN or an infinity. constant: the layer says the same of all images,
+    to the bit. blank: it says 0 of all.
+    """
+
+    finite: bool
+    constant: bool
+    blank: bool
 
 
 @runtime_checkable
@@ -76,14 +88,10 @@ class Block:
         return geometry(self.clean, self.deformed)
 
     @cached_property
-    def finite(self) -> bool:
-        """No activation, clean or deformed, holds a NaN or an infinity."""
-        return self.geometry.finite
-
-    @cached_property
-    def constant(self) -> bool:
-        """The layer says the same of all images, to the bit."""
-        return self.geometry.constant
+    def signs(self) -> Bool[Tensor, "3"]:
+        """The `Signs`, where the activations are: asking for them does not wait for the device."""
+        of = self.geometry
+        return torch.stack((of.finite, of.constant, ~of.clean.any()))
 
     @cached_property
     def noise(self) -> Float[Tensor, " n"]:
@@ -147,4 +155,4 @@ class Block:
 
     def nothing(self) -> Float[Tensor, " n"]:
         """A NaN for each image."""
-        return torch.full((len(self),), torch.nan, dtype=torch.float64)
+        return torch.full((len(self),), torch.nan, dtype=torch.float64, device=self.clean.device)

@@ -6,7 +6,7 @@ from typing import final
 from jaxtyping import Real
 from torch import Tensor
 
-from pliant.metrics.block import Block, Sample
+from pliant.metrics.block import Block, Sample, Signs
 from pliant.metrics.metric import Metric, Reading
 
 
@@ -35,7 +35,7 @@ class Consistency(Metric):
         same = clean.argmax(1) == deformed.argmax(1)
         return Reading(Sample(same.double(), "images", "mean"))
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """Nothing is the largest."""
         return "all logits of each image of a block are equal: no top-1"
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
-from pliant.metrics.block import Block, Sample
+from pliant.metrics.block import Block, Sample, Signs
 from pliant.metrics.equivariance import no_maps
 from pliant.metrics.metric import Metric, Reading
 
@@ -38,7 +38,7 @@ class Correlation(Metric):
         own = torch.cat([correlations(moved, at, block.inside(part)) for moved, at, part in block.followed()])
         return Reading(Sample(own, "images", "mean"))
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """Constant, or nothing was read inside the map."""
         return "constant maps of some images of a block, or no valid pixel: no correlation"
 

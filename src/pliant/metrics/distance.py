@@ -5,7 +5,7 @@ from abc import abstractmethod
 from jaxtyping import Float
 from torch import Tensor
 
-from pliant.metrics.block import Block, Sample
+from pliant.metrics.block import Block, Sample, Signs
 from pliant.metrics.gaps import Geometry, of_pairs
 from pliant.metrics.metric import Metric, Reading
 
@@ -44,7 +44,7 @@ class Distance(Metric):
         """See the class."""
         return Reading(Sample(self.paired(block.geometry), "images", "mean"), self.unit(block))
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """Only of zeros there is no distance."""
-        some = "some" if block.geometry.clean.any() else "all"
+        some = "all" if signs.blank else "some"
         return f"zero for {some} images of a block: no direction, take euclidean"

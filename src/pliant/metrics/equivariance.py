@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor
 
-from pliant.metrics.block import Block, Sample
+from pliant.metrics.block import Block, Sample, Signs
 from pliant.metrics.cosine import Cosine
 from pliant.metrics.metric import Metric, Reading
 
@@ -41,7 +41,7 @@ class Equivariance(Metric):
         own = Cosine().between(torch.cat(gaps), torch.cat(lengths), block.geometry.deformed)
         return Reading(Sample(own, "images", "mean"), Cosine().unit(block))
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """Only of zeros there is no direction."""
         return "zero for some images of a block: no direction"
 

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
 # A slice of the columns and its products stay in the cache, and are enough work to share out between threads.
 _SLICE_NUMBERS = {"cpu": 1 << 21}
 _SLICE_NUMBERS_ELSEWHERE = 1 << 25
-_PARTS = 4
+# In how many parts the columns of a slice are multiplied, the first of these that divides them: enough for each core.
+_PARTS = {"cpu": (4, 1)}
+_PARTS_ELSEWHERE = (64, 16, 4, 1)
 _ROUNDING = 2.0**-20
 """Products in float32 say nothing of gaps below this share of the squared lengths, as of equal representations."""
 
@@ -29,14 +31,14 @@ class Geometry:
     apart: Float[Tensor, "n n"]
 
     @property
-    def constant(self) -> bool:
+    def constant(self) -> Bool[Tensor, ""]:
         """All representations are the same, to the bit."""
-        return not self.apart.any()
+        return ~self.apart.any()
 
     @property
-    def finite(self) -> bool:
+    def finite(self) -> Bool[Tensor, ""]:
         """No representation holds a NaN or an infinity."""
-        return bool(torch.isfinite(self.moved).all() & torch.isfinite(self.apart).all())
+        return torch.isfinite(self.moved).all() & torch.isfinite(self.apart).all()
 
 
 def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geometry:
@@ -53,20 +55,23 @@ def geometry(clean: Real[Tensor, "n *d"], deformed: Real[Tensor, "n *d"]) -> Geo
     upper = x.new_zeros((half, n), dtype=torch.float64)
     lower = x.new_zeros((n - half, n - half), dtype=torch.float64)
     step = _SLICE_NUMBERS.get(x.device.type, _SLICE_NUMBERS_ELSEWHERE) // n
-    step = max(1, step - step % _PARTS)
+    parts_of = _PARTS.get(x.device.type, _PARTS_ELSEWHERE)
+    step = max(1, step - step % parts_of[0])
     # One piece of memory for all differences: asking for a new one each time costs as much as filling it.
     scratch = torch.empty(n * min(step, width), dtype=torch.float32, device=x.device)
+    norms = scratch.new_empty((3, n))
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
         for start in range(0, width, step):
             xs, ys = x[:, start : start + step].float(), y[:, start : start + step].float()
             room = scratch[: xs.numel()]
-            lengths[0] += torch.linalg.vector_norm(xs, dim=1).double().square()
-            lengths[1] += torch.linalg.vector_norm(ys, dim=1).double().square()
             moved = torch.sub(ys, xs, out=room.view(xs.shape))
-            lengths[2] += torch.linalg.vector_norm(moved, dim=1).double().square()
+            for rows, norm in zip((xs, ys, moved), norms, strict=True):
+                torch.linalg.vector_norm(rows, dim=1, out=norm)
+            lengths += norms.double().square()
             # Columns in parts, so that each thread multiplies tiles of its own; a product with the own transpose is
             # symmetric, and its lower left quarter is left out.
-            parts = xs.unflatten(1, (_PARTS if xs.shape[1] % _PARTS == 0 else 1, -1)).transpose(0, 1)
+            count = next(count for count in parts_of if xs.shape[1] % count == 0)
+            parts = xs.unflatten(1, (count, -1)).transpose(0, 1)
             anchored = torch.sub(parts, parts[:, :1], out=room.view(parts.shape))
             upper += (anchored[:, :half] @ anchored.mT).sum(0, dtype=torch.float64)
             lower += (anchored[:, half:] @ anchored[:, half:].mT).sum(0, dtype=torch.float64)
@@ -95,7 +100,8 @@ def squared_gaps(first: Real[Tensor, "n *d"], second: Real[Tensor, "n *d"]) -> F
 
 def of_pairs(values: Float[Tensor, "n n"]) -> Float[Tensor, " pairs"]:
     """Those of all pairs i < j, in row order."""
-    return values[torch.ones_like(values).triu(1).bool()]
+    first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
+    return values[first, second]
 
 
 def _rows(activation: Real[Tensor, "n *d"]) -> Real[Tensor, "n d"]:

@@ -5,7 +5,7 @@ from typing import final
 
 import torch
 
-from pliant.metrics.block import Block, Sample
+from pliant.metrics.block import Block, Sample, Signs
 from pliant.metrics.gaps import squared_gaps
 from pliant.metrics.metric import Metric, Reading
 
@@ -39,7 +39,7 @@ class LieDerivative(Metric):
             return Reading(Sample(block.nothing(), "images", "mean"), fault=no_place(tuple(block.clean.shape[1:])))
         return Reading(Sample(own, "images", "mean"), block.apart("mean"))
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """The activations are finite; their derivatives are not, or were lost."""
         return "NaN or infinite derivatives, or lost on the way (detach, an operation without one)"
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pliant.metrics.block import Block, Sample
+from pliant.metrics.block import Block, Sample, Signs
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,11 @@ class Reading:
     own: Sample
     unit: Sample | None = None
     fault: str = ""
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """`own`, and `unit` if there is one."""
+        return (self.own,) if self.unit is None else (self.own, self.unit)
 
 
 class Metric(ABC):
@@ -45,6 +50,6 @@ class Metric(ABC):
     def read(self, block: Block) -> Reading:
         """The numbers of one layer in one block."""
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """Why some numbers of a block of finite activations are NaN."""
         return "undefined for some images of a block"

@@ -6,7 +6,7 @@ Petrini et al. 2021, arXiv:2105.02468; layer by layer Tomasini et al. 2022, arXi
 from dataclasses import dataclass
 from typing import final
 
-from pliant.metrics.block import Block, Sample, Take
+from pliant.metrics.block import Block, Sample, Signs, Take
 from pliant.metrics.metric import Metric, Reading
 
 
@@ -46,7 +46,7 @@ class NoiseStability(Metric):
         """See the class."""
         return Reading(Sample(block.noise, "images", self.take), block.apart(self.take))
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """Clean and deformed activations are finite, those of the noisy images are not."""
         return _NOT_FINITE
 
@@ -72,7 +72,7 @@ class RelativeStability(Metric):
         moved, noise = block.geometry.moved, block.noise
         return Reading(Sample(moved, "images", self.take), Sample(noise, "images", self.take))
 
-    def gap(self, block: Block) -> str:
+    def gap(self, signs: Signs) -> str:
         """Clean and deformed activations are finite, those of the noisy images are not."""
         return _NOT_FINITE
 

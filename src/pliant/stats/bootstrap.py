@@ -3,11 +3,12 @@
 import math
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 
 from pliant.stats.interval import FEWEST, tails
 
 _MOST_UNDEFINED = 0.1
+_STRETCH = 32  # pairs whose sum in a replicate says whether its median is among them
 
 
 class PairBootstrap:
@@ -27,10 +28,9 @@ class PairBootstrap:
         # All pairs of a replicate together stand in it fewer than n * n / 2 times: the narrowest type that holds this.
         counts = np.bincount(drawn.ravel(), minlength=n * replicates).astype(np.min_scalar_type(n * n // 2))
         self.counts = counts.reshape(replicates, n)
-        first, second = np.triu_indices(n, k=1)
-        of_image = np.ascontiguousarray(self.counts.T)
-        # Pairs run along the first axis, so that putting them in order moves whole rows.
-        self._pair_counts = of_image[first] * of_image[second]
+        # Images run along the first axis, so that putting pairs in order moves whole rows; no replicate holds the last.
+        self._of_image = np.zeros((n + 1, replicates), counts.dtype)
+        self._of_image[:n] = self.counts.T
         self._totals = (n * n - np.square(self.counts, dtype=np.int64).sum(axis=1)) // 2
 
     def sums(self, values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " replicates"]:
@@ -59,35 +59,54 @@ class PairBootstrap:
 
         NaN where a replicate holds copies of a single image only, and so no pair.
         """
-        order = np.argsort(distances, kind="stable")
-        ordered = distances[order]
-        # Sums over stretches of pairs find the stretch that holds the median; only that one is then looked through.
-        stretch = max(1, int(np.sqrt(len(order))))
-        in_order = self._pair_counts[order]
-        sums = [in_order[a : a + stretch].sum(axis=0, dtype=in_order.dtype) for a in range(0, len(order), stretch)]
-        reached = np.cumsum(sums, axis=0, dtype=np.int64)
-        lower = self._locate((self._totals - 1) // 2, order, reached, stretch)
-        upper = self._locate(self._totals // 2, order, reached, stretch)
-        with np.errstate(invalid="ignore"):
-            return np.where(self._totals > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)
+        n, there = self.counts.shape[1], self._totals > 0
+        lower = ((self._totals - there) // 2).astype(self.counts.dtype)
+        upper = (self._totals // 2).astype(self.counts.dtype)
+        order = np.argsort(distances)
+        pairs = np.pad(np.stack(np.triu_indices(n, k=1))[:, order], ((0, 0), (0, _STRETCH)), constant_values=n)
+        # Replicates have their medians near that of the images: pairs far below it are counted all at once.
+        step = max(1, len(order) // 8)
+        start = max(0, len(order) // 2 - step)
+        while ((below := self._standing(pairs[:, :start])) > lower).any():
+            start = max(0, start - step)
+        reached = [below]
+        for place in range(start, len(order), _STRETCH):
+            first, second = pairs[:, place : place + _STRETCH]
+            counts = self._of_image.take(first, axis=0)
+            counts *= self._of_image.take(second, axis=0)
+            reached.append(reached[-1] + counts.sum(axis=0, dtype=counts.dtype))
+            if not (there & (reached[-1] <= upper)).any():
+                break
+        ordered, sums = distances[order], np.array(reached)
+        found = [ordered[self._locate(rank, pairs, start, sums)] for rank in (lower, upper)]
+        return np.where(there, (found[0] + found[1]) / 2, np.nan)
+
+    def _standing(self, pairs: Int[np.ndarray, "2 some"]) -> UInt[np.ndarray, " replicates"]:
+        """How often some of the pairs stand in each replicate, together."""
+        n = self.counts.shape[1]
+        exact = np.float32 if n * n // 2 <= 1 << 24 else np.float64
+        square = np.zeros((n, n), exact)
+        square[pairs[0], pairs[1]] = 1
+        counts = self.counts.astype(exact)
+        return np.einsum("ij,ij->i", counts @ square, counts).astype(self.counts.dtype)
 
     def _locate(
         self,
-        rank: Int[np.ndarray, " replicates"],
-        order: Int[np.ndarray, " pairs"],
-        reached: Int[np.ndarray, "stretches replicates"],
-        stretch: int,
+        rank: UInt[np.ndarray, " replicates"],
+        pairs: Int[np.ndarray, "2 padded"],
+        start: int,
+        reached: UInt[np.ndarray, "ends replicates"],
     ) -> Int[np.ndarray, " replicates"]:
-        """Position, among the ordered pairs, of the pair of the given rank in each replicate."""
+        """Position, among the ordered pairs, of the pair of the given rank in each replicate.
+
+        start: of the first stretch of pairs. reached: how many stand before it, and up to the end of each stretch.
+        """
         replicate = np.arange(len(rank))
-        found = (reached <= rank).sum(axis=0).clip(max=len(reached) - 1)
-        before = np.where(found > 0, reached[found - 1, replicate], 0)
-        position = found[:, None] * stretch + np.arange(stretch)
-        inside = position < len(order)
-        position = position.clip(max=len(order) - 1)
-        counts = np.where(inside, self._pair_counts[order[position], replicate[:, None]], 0)
-        passed = before[:, None] + counts.cumsum(axis=1, dtype=np.int64) <= rank[:, None]
-        return (found * stretch + passed.sum(axis=1)).clip(max=len(order) - 1)
+        found = (reached[1:] <= rank).sum(axis=0).clip(max=len(reached) - 2)
+        position = start + found * _STRETCH + np.arange(_STRETCH)[:, None]
+        first, second = (self._of_image.take((of * len(rank))[position] + replicate) for of in pairs)
+        passed = (first * second).cumsum(axis=0, dtype=first.dtype) <= rank - reached[found, replicate]
+        return (position[0] + passed.sum(axis=0)).clip(max=pairs.shape[1] - _STRETCH - 1)
 
 
 def percentile(replicates: Float[np.ndarray, " replicates"], level: float, images: int) -> tuple[float, float]:
