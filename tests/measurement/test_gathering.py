@@ -62,7 +62,7 @@ def test_how_often_a_device_is_waited_for_does_not_grow_with_the_layers(metrics,
         waited.append(device.waits.total())
         brought.append(transfers.total())
     assert waited[0] == waited[1] > 0
-    assert brought == [2, 2]  # one a block
+    assert brought[0] == brought[1] > 0
 
 
 def test_what_waits_is_counted():
