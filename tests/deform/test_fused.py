@@ -179,7 +179,7 @@ def test_the_kernels_compile_for_gpus():
     kernels.run_with_compiler("""
 from pliant.deform import fused
 
-FIXED = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 8, "FIRST": False}
+FIXED = {"IMAGES": 4, "PIXELS": 512, "PADDING": 2, "UNROLLED": 8}
 
 def made(kernel, image, **constants):
     pointers = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}

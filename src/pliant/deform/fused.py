@@ -15,8 +15,7 @@ from torch import Tensor
 from pliant.deform.series import Series
 
 _PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
-_IMAGES, _PIXELS = 1, 512  # of one program
-_FIRST = False
+_IMAGES, _PIXELS = 4, 512  # of one program; images after each other find the patterns in the cache
 _CHANNELS = (4, 3, 2, 1)  # read before any is written, as many as divide them all: reading waits
 _UNROLLED = 8  # patterns that are read while others are summed
 
@@ -125,21 +124,16 @@ def _fixed(basis: Tensor | None, padding: str) -> dict[str, Any]:
     """What the kernels are compiled for. Only the sums over patterns are fused multiply-adds, as they say."""
     patterns = 0 if basis is None else len(basis)
     sizes = {"PATTERNS": patterns, "PADDING": _PADDINGS[padding], "IMAGES": _IMAGES, "PIXELS": _PIXELS}
-    return {**sizes, "UNROLLED": _UNROLLED, "FIRST": _FIRST, "enable_fp_fusion": False}
+    return {**sizes, "UNROLLED": _UNROLLED, "enable_fp_fusion": False}
 
 
 @triton.jit
 @no_type_check
-def _part(n, area, IMAGES: tl.constexpr, PIXELS: tl.constexpr, FIRST: tl.constexpr):
+def _part(n, area, IMAGES: tl.constexpr, PIXELS: tl.constexpr):
     """The first image of this program, the one after its last, and its pixels (PIXELS,)."""
-    if FIRST:
-        groups = tl.cdiv(n, IMAGES)
-        first = tl.program_id(0) % groups * IMAGES
-        block = tl.program_id(0) // groups
-    else:
-        blocks = tl.cdiv(area, PIXELS)
-        first = tl.program_id(0) // blocks * IMAGES
-        block = tl.program_id(0) % blocks
+    blocks = tl.cdiv(area, PIXELS)
+    first = tl.program_id(0) // blocks * IMAGES
+    block = tl.program_id(0) % blocks
     # Threads beside each other are to take pixels beside each other, and not each its own run of them: they could
     # write such runs at once, but what they read lies where the field points, one pixel at a time.
     pixel = tl.max_contiguous(block * PIXELS + tl.arange(0, PIXELS), 1)
@@ -245,11 +239,10 @@ def _forward(
     IMAGES: tl.constexpr,
     PIXELS: tl.constexpr,
     UNROLLED: tl.constexpr,
-    FIRST: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):
     area = height * width
-    start, end, pixel = _part(n, area, IMAGES, PIXELS, FIRST)
+    start, end, pixel = _part(n, area, IMAGES, PIXELS)
     there = pixel < area
     for number in range(start, end):
         image = tl.cast(number, tl.int64)
@@ -286,12 +279,11 @@ def _backward(
     IMAGES: tl.constexpr,
     PIXELS: tl.constexpr,
     UNROLLED: tl.constexpr,
-    FIRST: tl.constexpr,
     TO_IMAGES: tl.constexpr,
     TO_MOVED: tl.constexpr,
 ):
     area = height * width
-    start, end, pixel = _part(n, area, IMAGES, PIXELS, FIRST)
+    start, end, pixel = _part(n, area, IMAGES, PIXELS)
     there = pixel < area
     for number in range(start, end):
         image = tl.cast(number, tl.int64)

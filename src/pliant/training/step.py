@@ -1,5 +1,9 @@
 """One step of a training: forward, backward and update; on a GPU recorded once, and replayed from then on."""
 
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -14,8 +18,8 @@ class Step:
 
     A GPU runs the kernels of a small net faster than a processor can start them. There, after the first steps, one is
     recorded as a CUDA graph and replayed: the same kernels in the same order. What modules do in Python would be
-    recorded with it; so this is done for models of torch's and pliant's own modules without hooks alone, and not where
-    one of them waits for the GPU, which cannot be recorded.
+    recorded with it; so this is done for models of torch's and pliant's own modules without hooks alone. A step in
+    which a module waits for the GPU, to look at a number, cannot be recorded.
     """
 
     def __init__(self, model: nn.Module, optimiser: torch.optim.SGD, device: torch.device, bf16: bool) -> None:
@@ -39,23 +43,31 @@ class Step:
         return loss, hits
 
     def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if self._stream is not None and self._done == _BEFORE:
-            self._record(images, labels)
         if self._stream is None:
             return self._computed(images.contiguous(memory_format=torch.channels_last), labels)
+        if self._graph is None and self._done < _BEFORE:
+            return self._written(images, labels, self._stream)
         if self._graph is None:
-            # Off the default stream, where what is recorded later must not have been.
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
-                result = self._computed(images.contiguous(memory_format=torch.channels_last), labels)
-            torch.cuda.current_stream().wait_stream(self._stream)
-            return result
+            self._graph = self._record(images, labels, self._stream)
         self._images.copy_(images)
         self._labels.copy_(labels)
         self._graph.replay()
         for parameter, gradient in self._recorded:  # whoever looked at the model meanwhile may have taken them away
             parameter.grad = gradient
         return self._result
+
+    def _written(self, images: Tensor, labels: Tensor, stream: torch.cuda.Stream) -> tuple[Tensor, Tensor]:
+        """As it is written, off the default stream, where what is recorded later must not have been.
+
+        The last such step finds out whether any can be recorded.
+        """
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream), _watched(self._done == _BEFORE - 1) as waits:
+            result = self._computed(images.contiguous(memory_format=torch.channels_last), labels)
+        torch.cuda.current_stream().wait_stream(stream)
+        if waits():
+            self._stream = None
+        return result
 
     def _computed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and hits of a batch, and new gradients in the parameters."""
@@ -68,20 +80,32 @@ class Step:
         loss.backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
-    def _record(self, images: Tensor, labels: Tensor) -> None:
-        """Record the computation, into memory of its own; where that cannot be done all goes on as before."""
+    def _record(self, images: Tensor, labels: Tensor, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
+        """The computation, recorded into memory of its own."""
         self._images = images.clone(memory_format=torch.channels_last)
         self._labels = labels.clone()
         graph = torch.cuda.CUDAGraph()
-        try:
-            self._optimiser.zero_grad()
-            with torch.cuda.graph(graph, stream=self._stream):
-                self._result = self._computed(self._images, self._labels)
-        except RuntimeError:  # whatever the module did that cannot be recorded
-            self._stream = None
-            return
-        self._graph = graph
+        self._optimiser.zero_grad()
+        with torch.cuda.graph(graph, stream=stream):
+            self._result = self._computed(self._images, self._labels)
         self._recorded = [(parameter, parameter.grad) for parameter in self._model.parameters()]
+        return graph
+
+
+@contextmanager
+def _watched(really: bool) -> Iterator[Callable[[], bool]]:
+    """Gives what says, at the end, whether the processor has waited for the GPU; always no if not `really` watched."""
+    if not really:
+        yield lambda: False
+        return
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        mode = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield lambda: any("called a synchronizing" in str(each.message) for each in said)
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
 
 
 def _repeats(model: nn.Module) -> bool:
