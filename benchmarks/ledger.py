@@ -30,8 +30,8 @@ def interleaved(runs: dict[str, Callable[[], Any]], repeats: int, warmup: int = 
     return {name: median(times) for name, times in seconds.items()}
 
 
-def write(name: str, results: dict[str, Any], out: str | None) -> None:
-    """Print the results and write them to `out`, by default benchmarks/results/<name>-<device>.json."""
+def write(name: str, results: dict[str, Any], out: str | None) -> Path:
+    """Print the results and write them to `out`, by default benchmarks/results/<name>-<device>.json; where to."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     record = {"schema": SCHEMA, "benchmark": name, "results": results, "machine": machine()}
     path = Path(out) if out else Path(__file__).parent / "results" / f"{name}-{device}.json"
@@ -39,6 +39,7 @@ def write(name: str, results: dict[str, Any], out: str | None) -> None:
     path.write_text(json.dumps(record, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     print(f"written to {path}")
+    return path
 
 
 def machine() -> dict[str, Any]:

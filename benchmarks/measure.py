@@ -112,7 +112,7 @@ def main() -> None:
             "time_ratio": eightfold["seconds"] / seconds["measured"],
             "memory_ratio": eightfold["peak_mib"] / memory["measured"],
         }
-    return ledger.write("measure", results, arguments.out)
+    ledger.write("measure", results, arguments.out)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ and write as many.
 """
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,14 +142,14 @@ def copying(images: Tensor, repeats: int) -> dict[str, Any]:
     for dtype in (torch.float32, torch.bfloat16, torch.uint8):
         batch = (255 * images).to(dtype)
         runs[f"copy {dtype}"] = batch.clone
-        for name in ("ThinPlate", "MaxEntropy", "Affine", "Pose"):
+        for name in ("ThinPlate", "ThinPlate of grid 3", "MaxEntropy", "Affine", "Pose"):
             field = FAMILIES[name].sample(range(len(batch)), size, device=batch.device)
             runs[f"{name} {dtype}"] = lambda batch=batch, field=field: pliant.warp(batch, field)
     seconds = {name: _in_a_row(run) for name, run in runs.items()}
     alone = ledger.interleaved(runs, repeats, warmup=0)
     return {
         "share_of_copy_bandwidth": {
-            name: seconds[f"copy {name.split()[1]}"] / value for name, value in seconds.items()
+            name: seconds[f"copy {name.split()[-1]}"] / value for name, value in seconds.items()
         },
         "milliseconds_in_a_row": {name: 1e3 * value for name, value in seconds.items()},
         "milliseconds_alone": {name: 1e3 * value for name, value in alone.items()},
@@ -167,27 +168,49 @@ def _in_a_row(run: Callable[[], Any], count: int = 50) -> float:
     return start.elapsed_time(end) / 1e3 / count
 
 
-def page(results: list[dict[str, Any]]) -> str:
-    """The page as Markdown."""
-    machine = ledger.machine()
-    heads = [" x ".join(map(str, result["shape"])) for result in results]
+def page(records: list[dict[str, Any]]) -> str:
+    """The page as Markdown: a section for each machine."""
     lines = [
         "# Speed of deformations",
         "",
         "Made by `uv run --group bench python benchmarks/warp.py`: draw, field and warp of a batch, in times of "
         "`F.grid_sample` alone on the same images and as many grids, in one run; fp32 unless said otherwise. "
-        f"{machine['processor']}, {machine['threads']} threads, {machine['device']}, torch "
-        f"{machine['versions']['torch']}. Other libraries were given one image in {SHARE}, and their times scaled.",
+        f"Other libraries were given one image in {SHARE}, and their times scaled.",
         "",
-        f"| | {' | '.join(heads)} |",
-        f"|---|{'---:|' * len(heads)}",
     ]
+    return "\n".join([*lines, *(line for record in records for line in section(record))])
+
+
+def section(record: dict[str, Any]) -> list[str]:
+    """The ratios of one machine, and what share of a copy's bandwidth its kernel reaches."""
+    machine, results = record["machine"], record["results"]["batches"]
+    on_gpu = machine["device"] != "cpu"
+    place = machine["device"] if on_gpu else f"{machine['processor']}, {machine['threads']} threads"
+    heads = [" x ".join(map(str, result["shape"])) for result in results]
+    lines = [f"## {place}, torch {machine['versions']['torch']}", ""]
+    lines += [f"| | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for name in results[0]["ratio_to_grid_sample"]:
         ratios = " | ".join(f"{result['ratio_to_grid_sample'][name]:.2f}" for result in results)
         label = name if name in ("grid_sample",) or name in theirs_names(results) else f"pliant `{name}`"
         lines.append(f"| {label} | {ratios} |")
     times = ", ".join(f"{result['milliseconds']['grid_sample']:.1f} ms" for result in results)
-    return "\n".join([*lines, "", f"`grid_sample` itself takes {times}.", ""])
+    lines += ["", f"`grid_sample` itself takes {times}.", ""]
+    if on_gpu:
+        shares = results[-1]["share_of_copy_bandwidth"]
+        kinds = [name.removeprefix("copy ") for name in shares if name.startswith("copy ")]
+        families = list(dict.fromkeys(name.rpartition(" ")[0] for name in shares if not name.startswith("copy ")))
+        lines += [
+            "What is above it is the host's time: drawing on the CPU, and starting kernels. Warping alone, by fields "
+            f"that are there, calls in a row, {heads[-1]}: the share of the bandwidth of copying the images.",
+            "",
+            f"| | {' | '.join(kind.removeprefix('torch.') for kind in kinds)} |",
+            f"|---|{'---:|' * len(kinds)}",
+        ]
+        for family in families:
+            row = " | ".join(f"{shares[f'{family} {kind}']:.2f}" for kind in kinds)
+            lines.append(f"| pliant `{family}` | {row} |")
+        lines.append("")
+    return lines
 
 
 def theirs_names(results: list[dict[str, Any]]) -> set[str]:
@@ -205,10 +228,10 @@ def main() -> None:
     arguments = parser.parse_args()
     shapes = (*SHAPES, LARGE) if torch.cuda.is_available() else SHAPES
     results = [measured(shape, arguments.repeats, not arguments.ours) for shape in shapes]
-    ledger.write("warp", {"batches": results}, arguments.out)
-    if not arguments.ours:
-        DOCS.write_text(page(results))
-    print(page(results))
+    path = ledger.write("warp", {"batches": results}, arguments.out)
+    if not arguments.ours and not arguments.out:
+        DOCS.write_text(page([json.loads(each.read_text()) for each in sorted(path.parent.glob("warp-*.json"))]))
+    print(page([json.loads(path.read_text())]))
 
 
 if __name__ == "__main__":
