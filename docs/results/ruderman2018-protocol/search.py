@@ -3,8 +3,8 @@
     uv run python docs/results/ruderman2018-protocol/search.py --data cifar10
 
 The paper leaves open where in the block a layer is heard, how batch norm runs in an untrained net, the initial biases,
-the preprocessing and what stands outside of an image. Every combination is measured for Figure 2c; the best of each
-batch norm and the reference are then measured for 2a and 5a. Writes tables.md and search.csv beside this file.
+the preprocessing and what stands outside of an image. Every combination is measured for each of the figures. Writes
+tables.md, search.csv (2c) and photographs.csv (2a and 5a) beside this file.
 """
 
 import argparse
@@ -87,28 +87,21 @@ def figure_2c(data, width, seeds):
     return pd.DataFrame(rows)
 
 
-def photographs(readings, width):
-    """Figures 2a and 5a under a few readings, one seed."""
+def photographs(width):
+    """Figures 2a and 5a, one seed: one row for each reading and curve."""
+    wanted = [("2a", net, net, 0.0) for net in ("max_pool", "strided_relu")]
+    wanted += [("5a", f"{sigma:g}", "strided_relu", sigma) for sigma in (0.1, 0.3, 0.5)]
     rows = []
-    for heard, norm, biases, preprocessing, padding in readings:
+    for preprocessing in PREPROCESSING:
         images = examples(Task("labels", "photographs", 32, preprocessing=preprocessing), 0)
-        wanted = [("2a", net, net, 0.0) for net in ("max_pool", "strided_relu")]
-        wanted += [("5a", f"{sigma:g}", "strided_relu", sigma) for sigma in (0.1, 0.3, 0.5)]
-        for figure, series, net, sigma in wanted:
+        for norm, biases, padding, (figure, series, net, sigma) in product(NORMS, BIASES, PADDINGS, wanted):
             model = biased(smooth_filters(imagenet_net(net, width), sigma), biases, 0)
-            ours = curves(model, images, norm, padding, ThinPlate(5, 10.0))[heard]
-            place = dict(zip(KEYS, (heard, norm, biases, preprocessing, padding), strict=True))
-            rows.append(
-                {
-                    **place,
-                    "figure": figure,
-                    "series": series,
-                    "rms": distance(ours, curve(figure, series)),
-                    "last": ours[-1],
-                    "paper": curve(figure, series)[-1],
-                }
-            )
-        print(f"2a and 5a, {heard}, {norm}, {biases}, {preprocessing}, {padding}: done", flush=True)
+            paper = curve(figure, series)
+            for heard, ours in curves(model, images, norm, padding, ThinPlate(5, 10.0)).items():
+                place = dict(zip(KEYS, (heard, norm, biases, preprocessing, padding), strict=True))
+                found = {"figure": figure, "series": series, "rms": distance(ours, paper), "last": ours[-1]}
+                rows.append({**place, **found, "paper": paper[-1]})
+        print(f"2a and 5a, preprocessing {preprocessing}: done", flush=True)
     return pd.DataFrame(rows)
 
 
@@ -133,10 +126,13 @@ def main():
     ranked = found.groupby(KEYS, as_index=False)["rms"].mean().sort_values("rms")
     lasts = found.pivot_table(index=KEYS, columns="net", values="last").reset_index()
     ranked = ranked.merge(lasts, on=KEYS)
-    best = [tuple(ranked[ranked["batch_norm"] == norm].iloc[0][KEYS]) for norm in NORMS]
-    readings = list(dict.fromkeys([*best, REFERENCE, (REFERENCE[0], "untouched", *REFERENCE[2:])]))
-    large = photographs(readings, 0.25)
     reference = ranked[(ranked[KEYS] == list(REFERENCE)).all(axis=1)]
+    large = photographs(0.25)
+    large.to_csv(here / "photographs.csv", index=False, float_format="%.4f")
+    large["curve"] = large["figure"] + " " + large["series"]
+    nearest = large.pivot_table(index=KEYS, columns="curve", values="rms").reset_index()
+    nearest.insert(len(KEYS), "rms", nearest.iloc[:, len(KEYS) :].mean(axis=1))
+    nearest = nearest.sort_values("rms")
     (here / "tables.md").write_text(
         "\n\n".join(
             [
@@ -144,8 +140,10 @@ def main():
                 markdown(pd.concat([ranked.head(12), reference])),
                 "## Figure 2c: each choice, mean over all others",
                 *(markdown(found.groupby(key, as_index=False)["rms"].mean().sort_values("rms")) for key in KEYS),
-                "## Figures 2a and 5a under the best readings and the reference",
-                markdown(large),
+                "## Figures 2a and 5a: the twelve nearest readings, and the reference",
+                markdown(pd.concat([nearest.head(12), nearest[(nearest[KEYS] == list(REFERENCE)).all(axis=1)]])),
+                "## Figures 2a and 5a: each choice, mean over all others",
+                *(markdown(large.groupby(key, as_index=False)["rms"].mean().sort_values("rms")) for key in KEYS),
             ]
         )
         + "\n"
