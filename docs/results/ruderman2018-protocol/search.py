@@ -18,9 +18,9 @@ import torch
 from pliant.data import examples
 from pliant.deform import ThinPlate
 from pliant.measurement import measure
-from pliant.nets import DOWNSAMPLING, cifar_net, imagenet_net, smooth_filters
+from pliant.nets import cifar_net, imagenet_net, smooth_filters
 from pliant.paper.published import curve
-from pliant.plan import Task
+from pliant.plan import DOWNSAMPLING, Task
 
 HEARD = {"after ReLU": "relu", "after batch norm": "norm", "raw convolution": "conv"}
 NORMS = ("untouched", "calibrated")
