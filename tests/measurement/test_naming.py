@@ -51,7 +51,9 @@ def test_metrics_are_found_by_their_names():
 )
 def test_what_is_said_of_other_names(name, said):
     model, images = nn.Sequential(nn.Conv2d(3, 4, 3)), torch.rand(4, 3, 8, 8)
-    for call in (pliant.measure, pliant.channel_pooling):
-        with pytest.raises(InputError) as error:
-            call(model, images, metric=name)
-        assert str(error.value) == said
+    with pytest.raises(InputError) as error:
+        pliant.channel_pooling(model, images, metric=name)
+    assert str(error.value) == said
+    with pytest.raises(InputError) as error:
+        pliant.measure_each(model, images, metrics=(name,))
+    assert str(error.value) == said

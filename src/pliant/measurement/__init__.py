@@ -4,8 +4,9 @@ from pliant.measurement.accuracies import accuracy_under
 from pliant.measurement.ascent import worst_case
 from pliant.measurement.chain import lie_derivative
 from pliant.measurement.channels import ChannelPooling, channel_pooling
+from pliant.measurement.entry import measure
 from pliant.measurement.internal_shifts import shift_map
-from pliant.measurement.one_pass import measure, measure_each
+from pliant.measurement.one_pass import measure_each
 from pliant.measurement.options import Options
 from pliant.measurement.shifts import shift_consistency
 from pliant.measurement.watching import Watch, logarithmic

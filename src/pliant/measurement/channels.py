@@ -13,7 +13,7 @@ from pliant._checks import require
 from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.blocks import all_in_one
 from pliant.measurement.naming import metric_named
-from pliant.measurement.one_pass import measure
+from pliant.measurement.one_pass import measure_each
 from pliant.measurement.options import Options
 from pliant.profile import Profile
 from pliant.stats import percentile
@@ -101,7 +101,8 @@ def channel_pooling(
     )
     images = all_in_one(images)
     trained, permuted = (
-        measure(one, images, deformation, layers, metric, seed, **options) for one in (model, surgery.model)
+        measure_each(one, images, deformation, layers, (metric,), seed, **options)[metric]
+        for one in (model, surgery.model)
     )
     changed = f"input channels of {len(surgery.replaced)} convolutions permuted, seed {seed}"
     return ChannelPooling(trained, replace(permuted, provenance={**permuted.provenance, "changed": changed}), left)

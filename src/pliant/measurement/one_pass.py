@@ -1,4 +1,4 @@
-"""`measure`: the stability of a model's layers to deformations of its input, in one pass over the images."""
+"""`measure_each`: the stability of a model's layers to deformations of its input, in one pass over the images."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -24,71 +24,6 @@ from pliant.measurement.tangents import dual, forward_mode, primal_of, tangent_o
 from pliant.metrics import Along, Block
 from pliant.profile import Profile
 from pliant.stats import PairBootstrap
-
-
-def measure(
-    model: nn.Module,
-    images: Tensor | Iterable[Any],
-    deformation: Deformation = ThinPlate(),  # noqa: B008 - frozen
-    layers: str | Sequence[str] = "all",
-    metric: str = "cosine",
-    seed: int = 0,
-    *,
-    draw: int = 0,
-    padding: Padding = "zeros",
-    batch_norm: BatchNorm = "as_is",
-    calibration: Tensor | None = None,
-    preprocess: Callable[[Tensor], Tensor] | None = None,
-    block: int = 128,
-    replicates: int = 1000,
-    level: float = 0.95,
-    refuse_folds: bool = False,
-    on_block: Callable[[int], None] | None = None,
-) -> Profile:
-    """Sensitivity by layer, after Ruderman et al. 2018, or another metric; see `Profile` for the statistic.
-
-    The images are deformed and fed to the model as given, in eval mode, `block` images and their deformed copies at
-    a time; every layer is reduced inside its hook and dropped. The model comes back as it was, also after an error.
-
-    images: (n, c, h, w), or an iterable of such batches (of a loader's tuples the first item is taken).
-    deformation: the family that each image's own deformation is drawn from, by (seed, position of the image, draw).
-    layers: "all", "blocks" (after batch norm and activation, and each downsampling; of a net without convolutions
-        its dense layers), "convs", "stages", a glob, a dotted name (raw module output), or a list of names. Layer 0
-        is always the input.
-    metric: a name in `pliant.metrics.METRICS`. "cosine" or "euclidean", the distance of the sensitivity;
-        "relative_stability", "deformation_stability", "noise_stability", each also with "_median" behind it;
-        "equivariance"; "correlation"; "lie_derivative"; "consistency", of logits, so with layers="output".
-    padding: what stands outside an image: "zeros", "border" or "reflection".
-    batch_norm: "as_is"; "untouched", mean 0 and variance 1; or "calibrated", the statistics of `calibration`.
-    calibration: images (m, c, h, w) other than those measured, 512 by convention, fed in one forward pass.
-    preprocess: applied to the images after the deformation, such as a model's normalisation.
-    block: images whose pairs share a median; part of the protocol.
-    replicates, level: of the bootstrap over images, within blocks, percentile interval; without replicates none.
-    refuse_folds: raise `InputError` if a deformation folds, instead of reporting the share.
-    on_block: called with the number of images done so far.
-
-    Floating-point images are cast to the dtype of the model and brought to its device. Raises `InputError` for fewer
-    than 2 images, images of different sizes and unknown names.
-    """
-    each = measure_each(
-        model,
-        images,
-        deformation,
-        layers,
-        (metric,),
-        seed,
-        draw=draw,
-        padding=padding,
-        batch_norm=batch_norm,
-        calibration=calibration,
-        preprocess=preprocess,
-        block=block,
-        replicates=replicates,
-        level=level,
-        refuse_folds=refuse_folds,
-        on_block=on_block,
-    )
-    return each[metric]
 
 
 def measure_each(

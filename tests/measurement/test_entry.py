@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import pliant
+from pliant._checks import InputError
+from pliant.measurement.entry import OWN
+from pliant.measurement.naming import ELSEWHERE
+
+IMAGES = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(8) % 3
+
+
+@pytest.fixture
+def model():
+    generator = torch.Generator().manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    for parameter in net.parameters():
+        nn.init.normal_(parameter, generator=generator)
+    return net
+
+
+def test_every_metric_that_names_a_function_is_measured_by_it(model):
+    plate = pliant.ThinPlate(3, 1.0)
+    found = pliant.measure(
+        model, IMAGES, plate, metric="accuracy_under", seed=3, replicates=20, labels=LABELS, strengths=(0, 2)
+    )
+    other = pliant.accuracy_under(model, IMAGES, LABELS, plate, 3, replicates=20, strengths=(0, 2))
+    np.testing.assert_array_equal(found.correct, other.correct)
+    found = pliant.measure(model, IMAGES, metric="shift_consistency", seed=3, pairs=2)
+    assert found.interval == pliant.shift_consistency(model, IMAGES, 3, pairs=2).interval
+    found = pliant.measure(model, IMAGES, layers="convs", metric="shift_map", largest=2)
+    np.testing.assert_array_equal(found.distance, pliant.shift_map(model, IMAGES, "convs", largest=2).distance)
+    found = pliant.measure(model, IMAGES, plate, "convs", "channel_pooling", 3)
+    np.testing.assert_array_equal(found.ratio, pliant.channel_pooling(model, IMAGES, plate, "convs", seed=3).ratio)
+    assert OWN.keys() == ELSEWHERE.keys() - {"worst_case"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "given", "said"),
+    [
+        ("cosine", {"labels": LABELS, "pairs": 2}, "metric='cosine' takes no labels and no pairs"),
+        ("shift_map", {"deformation": pliant.ThinPlate(3, 1.0)}, "metric='shift_map' takes no deformation"),
+        ("shift_consistency", {"layers": "convs"}, "metric='shift_consistency' takes no layers"),
+        ("accuracy_under", {"pairs": 2}, "metric='accuracy_under' takes no pairs"),
+    ],
+)
+def test_what_a_metric_does_not_take_is_refused(model, metric, given, said):
+    with pytest.raises(InputError) as error:
+        pliant.measure(model, IMAGES, metric=metric, **given)
+    assert str(error.value) == said
