@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 import pliant
-from pliant._checks import InputError
 from pliant.measurement.entry import OWN
 from pliant.measurement.naming import ELSEWHERE
 
@@ -38,15 +37,14 @@ def test_every_metric_that_names_a_function_is_measured_by_it(model):
 
 
 @pytest.mark.parametrize(
-    ("metric", "given", "said"),
+    ("metric", "given", "name"),
     [
-        ("cosine", {"labels": LABELS, "pairs": 2}, "metric='cosine' takes no labels and no pairs"),
-        ("shift_map", {"deformation": pliant.ThinPlate(3, 1.0)}, "metric='shift_map' takes no deformation"),
-        ("shift_consistency", {"layers": "convs"}, "metric='shift_consistency' takes no layers"),
-        ("accuracy_under", {"pairs": 2}, "metric='accuracy_under' takes no pairs"),
+        ("cosine", {"pairs": 2}, "pairs"),
+        ("shift_map", {"deformation": pliant.ThinPlate(3, 1.0)}, "deformation"),
+        ("shift_consistency", {"layers": "convs"}, "layers"),
+        ("accuracy_under", {"pairs": 2}, "pairs"),
     ],
 )
-def test_what_a_metric_does_not_take_is_refused(model, metric, given, said):
-    with pytest.raises(InputError) as error:
+def test_what_a_metric_does_not_take_is_refused(model, metric, given, name):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
         pliant.measure(model, IMAGES, metric=metric, **given)
-    assert str(error.value) == said

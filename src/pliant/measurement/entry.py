@@ -2,17 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 from torch import Tensor, nn
 
-from pliant._checks import require
-from pliant.capture.state import BatchNorm
-from pliant.deform import Deformation, Padding, ThinPlate
+from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.accuracies import accuracy_under
 from pliant.measurement.channels import ChannelPooling, channel_pooling
 from pliant.measurement.internal_shifts import shift_map
 from pliant.measurement.one_pass import measure_each
+from pliant.measurement.options import Options
 from pliant.measurement.shifts import shift_consistency
 from pliant.outcomes import AccuracyCurve, ShiftConsistency, ShiftMap
 from pliant.profile import Profile
@@ -50,17 +49,7 @@ def measure(
     layers: str | Sequence[str] = "all",
     metric: str = "cosine",
     seed: int = 0,
-    *,
-    draw: int = 0,
-    padding: Padding = "zeros",
-    batch_norm: BatchNorm = "as_is",
-    calibration: Tensor | None = None,
-    preprocess: Callable[[Tensor], Tensor] | None = None,
-    block: int = 128,
-    replicates: int = 1000,
-    level: float = 0.95,
-    refuse_folds: bool = False,
-    on_block: Callable[[int], None] | None = None,
+    **options: Unpack[Options],
 ) -> Profile: ...
 def measure(
     model: nn.Module,
@@ -69,17 +58,6 @@ def measure(
     layers: str | Sequence[str] = "all",
     metric: str = "cosine",
     seed: int = 0,
-    *,
-    draw: int = 0,
-    padding: Padding = "zeros",
-    batch_norm: BatchNorm = "as_is",
-    calibration: Tensor | None = None,
-    preprocess: Callable[[Tensor], Tensor] | None = None,
-    block: int = 128,
-    replicates: int = 1000,
-    level: float = 0.95,
-    refuse_folds: bool = False,
-    on_block: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Any:
     """Sensitivity by layer, after Ruderman et al. 2018, or another metric; see `Profile` for the statistic.
@@ -98,39 +76,24 @@ def measure(
         Or the name of a measure that is no number of each layer: "accuracy_under", "channel_pooling",
         "shift_consistency", "shift_map". That function is called, says what else it takes (`options`, such as
         labels), and returns what it returns.
-    padding: what stands outside an image: "zeros", "border" or "reflection".
-    batch_norm: "as_is"; "untouched", mean 0 and variance 1; or "calibrated", the statistics of `calibration`.
+    seed: of deformations, noise, and the bootstrap.
+    draw: another number gives each image another deformation; 0 if not given.
+    padding: what stands outside an image: "zeros", the default, "border" or "reflection".
+    batch_norm: "as_is", the default; "untouched", mean 0 and variance 1; or "calibrated", to `calibration`.
     calibration: images (m, c, h, w) other than those measured, 512 by convention, fed in one forward pass.
     preprocess: applied to the images after the deformation, such as a model's normalisation.
-    block: images whose pairs share a median; part of the protocol.
-    replicates, level: of the bootstrap over images, within blocks, percentile interval; without replicates none.
+    block: images whose pairs share a median, 128; part of the protocol.
+    replicates, level: of the bootstrap over images, within blocks, 1000 and 0.95; without replicates no interval.
     refuse_folds: raise `InputError` if a deformation folds, instead of reporting the share.
     on_block: called with the number of images done so far.
 
     Floating-point images are cast to the dtype of the model and brought to its device. Raises `InputError` for fewer
-    than 2 images, images of different sizes and unknown names, and for what the metric named does not take.
+    than 2 images, images of different sizes and unknown names.
     """
-    shared: dict[str, Any] = {
-        "deformation": deformation,
-        "layers": layers,
-        "seed": seed,
-        "draw": draw,
-        "padding": padding,
-        "batch_norm": batch_norm,
-        "calibration": calibration,
-        "preprocess": preprocess,
-        "block": block,
-        "replicates": replicates,
-        "level": level,
-        "refuse_folds": refuse_folds,
-        "on_block": on_block,
-    }
-    if metric in OWN:
-        defaults = inspect.signature(measure).parameters
-        given = {name: value for name, value in shared.items() if value is not defaults[name].default} | options
-        takes = inspect.signature(OWN[metric]).parameters
-        wrong = [] if "options" in takes else [name for name in given if name not in takes]
-        require(not wrong, f"metric={metric!r} takes no {' and no '.join(wrong)}")
-        return OWN[metric](model, images, **given)
-    require(not options, f"metric={metric!r} takes no {' and no '.join(options)}")
-    return measure_each(model, images, metrics=(metric,), **shared)[metric]
+    if metric not in OWN:
+        return measure_each(model, images, deformation, layers, (metric,), seed, **options)[metric]
+    defaults = inspect.signature(measure).parameters
+    for name, value in {"deformation": deformation, "layers": layers, "seed": seed}.items():
+        if value is not defaults[name].default:
+            options[name] = value
+    return OWN[metric](model, images, **options)
