@@ -1,5 +1,6 @@
 """The page of a study, of made-up nets: verdicts first, all of it from the records."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -68,8 +69,8 @@ def reported(folder):
     """The page, and what was drawn beside it."""
     with pytest.MonkeyPatch.context() as patch:
         # A few of the figures: each of them is drawn in tests of its own.
-        patch.setattr(figures, "WHOLE", ("1", "3a"))
-        patch.setattr(verdicts, "DRAWN", ("1", "course"))
+        patch.setattr(figures, "WHOLE", ("1", "course"))
+        patch.setattr(verdicts, "DRAWN", ("1", "3a"))
         assert cli.run(["report", str(folder)]) == 0
     return (folder / "report.html").read_text(), {path.name for path in (folder / "figures").iterdir()}
 
@@ -124,7 +125,10 @@ def test_what_other_images_teach_is_shown_beside_what_it_is_compared_with(result
 
 
 def test_a_page_with_all_its_figures_stays_below_5_megabytes(results, findings, tmp_path, monkeypatch):
-    """The figures are those of a whole run, photographs and all."""
+    """The figures are those of a whole run, photographs and all; the course has as many moments as one."""
+    moment = results.table.loc[(results.table["step"] == 10) & results.table["batch_norm"].isin(("calibrated", "none"))]
+    more = [moment.assign(step=step) for step in range(11, 46)]
+    whole_run = replace(results, table=pd.concat([results.table, *more], ignore_index=True))
 
     def drawn(_, folder, names):
         for name in verdicts.DRAWN:
@@ -134,12 +138,14 @@ def test_a_page_with_all_its_figures_stays_below_5_megabytes(results, findings, 
 
     monkeypatch.setattr(figures, "draw", drawn)
     monkeypatch.setattr(verdicts, "write_claims", lambda folder: findings)
-    content = verdicts.context(results)
+    content = verdicts.context(whole_run)
     charts = content.pop("charts_by_name")
     path = pages._write(tmp_path / "report.html", "verdicts.html.jinja", charts, **content)
     whole = path.read_text()
     assert all(f'<section id="figure-{name}" class="drawn"><svg' in whole for name in verdicts.DRAWN)
     assert all(f'"chart-figure-{name}"' in whole for name in ("2a", "2c", "2d", "3b", "4b", "4c", "5a", "5b"))
+    of_course = [charts[name].to_dict(validate=False) for name in charts if "course" in name]
+    assert 500_000 < len(json.dumps(of_course)) < 1_500_000
     assert 3_000_000 < path.stat().st_size < 5_000_000
 
 
@@ -233,6 +239,27 @@ def test_facts_say_what_was_run_on_what(results):
 def test_it_is_one_small_file_that_asks_for_nothing(folder, page):
     assert (folder / "report.html").stat().st_size < 5_000_000
     assert not re.search(r'(src|href)="https?:', page.replace('href="http://www.w3.org', ""))
+
+
+def test_the_course_has_a_menu_of_all_layers_above_its_charts(page):
+    section = page[page.index('<section id="figure-course"') : page.index('<section id="figure-1"')]
+    layers = [f"block{b}.{part}" for b in range(1, 5) for part in ("layer1", "layer2", "down")]
+    menus = re.findall(r'<select id="([\w-]+)".*?</select>', section)
+    assert menus == ["layer-of-sensitivity", "layer-of-variation"]
+    options = [re.findall(r"<option[^>]*>(.*?)</option>", menu) for menu in section.split("<select")[1:]]
+    assert options[0] == [f"{index} · {name}" for index, name in enumerate(layers, 1)]
+    filters = [f"{name}.conv" for name in layers if ".layer" in name]
+    assert options[1] == [f"{index} · {name}" for index, name in enumerate(filters)]
+    charts = json.loads(re.findall(r'<script type="application/json" id="charts">(.*?)</script>', page, re.DOTALL)[0])
+    for menu, names in zip(menus, (layers, filters), strict=True):
+        for labels in ("true-labels", "random-labels"):
+            anchor = f"chart-course-{menu}-{labels}"
+            assert f'<div class="chart" id="{anchor}"' in section
+            (chosen,) = [one for one in charts[anchor]["params"] if one["name"] == "chosen"]
+            assert chosen["bind"] == {"element": f"#{menu}", "event": "change"}
+            assert {row["layer"] for row in charts[anchor]["data"]["values"]} == set(names)
+            assert f'<option value="{chosen["value"]}" selected>' in section
+    assert section.count('<p class="warning">dotted: 1 of 10 runs did not learn their task') == 2
 
 
 def test_what_was_not_run_is_said(page):

@@ -5,6 +5,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from pliant.paper.figures.averages import SENSITIVITY, Average, Panel, before_training
+from pliant.paper.look import Look
 from pliant.paper.results import Results
 from pliant.report.sheet import by_layer, told
 
@@ -21,13 +22,7 @@ def chart(results: Results, panel: Panel, found: Sequence[Average]) -> "alt.Laye
     import altair as alt
 
     shown = [*found, *([before_training(results, panel)] if panel.initial else [])]
-    scale = alt.Scale(domain=[line.look.title for line in shown], range=[line.look.colour for line in shown])
-    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=140, symbolOpacity=1, symbolType="stroke")
-    pick = alt.selection_point(fields=["line"], bind="legend")
-    base = alt.Chart(alt.Data(values=_rows(shown))).encode(
-        color=alt.Color("line:N", scale=scale, legend=legend),
-        opacity=alt.condition(pick, alt.value(1.0), alt.value(0.08)),
-    )
+    base, pick = by_line([line.look for line in shown], _rows(shown))
     x = by_layer(_ticks(found[0].layers), "layer" if panel.quantity == SENSITIVITY else "3x3 layer")
     scale_y = alt.Scale(domainMin=0) if panel.quantity == SENSITIVITY else alt.Scale(zero=False)
     y = alt.Y("mean:Q", title=panel.quantity, scale=scale_y)
@@ -42,6 +37,27 @@ def chart(results: Results, panel: Panel, found: Sequence[Average]) -> "alt.Laye
     touch = base.mark_point(filled=True, size=60).encode(x=x, y=y, tooltip=told("line", "layer", "shown", "published"))
     layers: Any = alt.layer(band, paper, line, touch.add_params(pick))
     return layers.properties(width="container", height=280)
+
+
+def by_line(looks: Sequence[Look], rows: list[dict[str, Any]]) -> tuple["alt.Chart", "alt.Parameter"]:
+    """What every layer of a chart begins with: the rows in the colour of their `line`; and the names that are picked in
+    the legend, which fades the others.
+    """
+    import altair as alt
+
+    scale = alt.Scale(domain=[look.title for look in looks], range=[look.colour for look in looks])
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=140, symbolOpacity=1, symbolType="stroke")
+    pick = alt.selection_point(fields=["line"], bind="legend")
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        color=alt.Color("line:N", scale=scale, legend=legend),
+        opacity=alt.condition(pick, alt.value(1.0), alt.value(0.08)),
+    )
+    return base, pick
+
+
+def said(mean: float, deviation: float, seeds: int) -> str:
+    """A mean with two standard deviations over the seeds, as a tooltip says it."""
+    return f"{mean:.3f}, one seed" if isnan(deviation) else f"{mean:.3f} ± {2 * deviation:.3f} (2 SD, {seeds} seeds)"
 
 
 def _rows(shown: Sequence[Average]) -> list[dict[str, Any]]:
@@ -62,7 +78,7 @@ def _rows(shown: Sequence[Average]) -> list[dict[str, Any]]:
                     "mean": mean,
                     "low": mean - spread,
                     "high": mean + spread,
-                    "shown": _shown(mean, deviation, int(line.table["seeds"].iloc[0])),
+                    "shown": said(mean, deviation, int(line.table["seeds"].iloc[0])),
                     "paper": paper,
                     "published": "" if paper is None else f"{paper:.3f} in the paper",
                     "unfitted": line.unfitted,
@@ -74,7 +90,3 @@ def _rows(shown: Sequence[Average]) -> list[dict[str, Any]]:
 def _ticks(layers: Mapping[int, str]) -> list[str]:
     """What stands under the ticks: "in" for the input, "↓" for downsampling, else the number."""
     return ["↓" if name.endswith(".down") else "in" if name == "input" else str(i) for i, name in layers.items()]
-
-
-def _shown(mean: float, deviation: float, seeds: int) -> str:
-    return f"{mean:.3f}, one seed" if isnan(deviation) else f"{mean:.3f} ± {2 * deviation:.3f} (2 SD, {seeds} seeds)"

@@ -21,12 +21,13 @@ from pliant.paper.results import Results
 from pliant.paper.ruling import Finding
 from pliant.paper.verdict import LEVEL, percent
 from pliant.plan import Cell
+from pliant.report.course_chart import sheets
 from pliant.report.panel_chart import chart
 from pliant.report.spreads import spreads
 from pliant.stats import Interval, student
 
-DRAWN = ("1", "3a", "A1", "A2", "A3", "course")
-"""Figures that stand on the page as they were drawn for print."""
+DRAWN = ("1", "3a", "A1", "A2", "A3")
+"""Figures that are pictures: they stand on the page as they were drawn for print."""
 _PREPARED = {
     "image": "each image standardised",
     "dataset": "standardised by the training images",
@@ -59,6 +60,8 @@ def context(results: Results) -> dict[str, Any]:
                 charts[f"chart-{anchor}"] = chart(results, panel, found)
             why = panel.cannot or ("" if found else "not run in this plan")
             panels.append(Shown(panel, anchor, why, "" if why else remarks(results, panel, found)))
+    courses = sheets(results)
+    charts |= {over.anchor: over.chart for of in courses for over in of.trainings}
     return {
         "results": results,
         "findings": findings,
@@ -66,6 +69,7 @@ def context(results: Results) -> dict[str, Any]:
         "headline": headline(findings),
         "figures_of": {finding.claim.id: _named(finding.claim.source) for finding in findings},
         "panels": panels,
+        "courses": courses,
         "drawn": [(name, _inline(drawn[name], name)) for name in DRAWN],
         "charts_by_name": charts,
         "accuracy": accuracies(results),

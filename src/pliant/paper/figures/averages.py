@@ -63,6 +63,18 @@ class Average:
     unfitted: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A line over the course of training. layers: number -> name. measured: as of `over_seeds`, by layer and step, of
+    what batch norm does not change or is calibrated for; untouched: before training, under untouched batch norm.
+    """
+
+    line: Line
+    layers: Mapping[int, str]
+    measured: pd.DataFrame
+    untouched: pd.DataFrame
+
+
 def over_seeds(rows: pd.DataFrame, along: str | list[str] = "layer_index", over: str = "run") -> pd.DataFrame:
     """Mean and standard deviation (of a sample, n - 1) over the runs, and their number: one row a layer, or whatever
     else the columns `along` tell apart.
@@ -105,6 +117,21 @@ def averages(results: Results, panel: Panel) -> list[Average]:
                 sum(not results.fitted(str(run)) for run in runs),
             )
         )
+    return found
+
+
+def courses(results: Results, lines: Sequence[Line], quantity: str) -> list[Course]:
+    """The course of those of the lines that there are numbers of."""
+    found = []
+    for line in lines:
+        rows = rows_of(results, quantity, line.chosen)
+        if rows.empty:
+            continue
+        tables = (
+            over_seeds(rows.loc[rows["batch_norm"].isin(norms)], ["layer_index", "step"])
+            for norms in (("calibrated", "none"), ("untouched",))
+        )
+        found.append(Course(line, _layers(rows), *tables))
     return found
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pliant.paper.figures import selection, sheet
-from pliant.paper.figures.averages import SENSITIVITY, TOTAL_VARIATION, Line, over_seeds, rows_of
+from pliant.paper.figures.averages import SENSITIVITY, TOTAL_VARIATION, Course, Line, courses
 from pliant.paper.figures.by_layer import draw_mean
 from pliant.paper.figures.panels import PANELS
 from pliant.paper.look import FAINT, MUTED
@@ -31,12 +31,13 @@ def draw(results: Results) -> Figure:
     why = selection.why_not_run(results, choices)
     if why:
         return sheet.blank(why, _HEAD)
-    above, below = _layers(results, lines, SENSITIVITY), _layers(results, lines, TOTAL_VARIATION)
+    sensitivity, variation = (courses(results, lines, quantity) for quantity in (SENSITIVITY, TOTAL_VARIATION))
+    above, below = _layers(sensitivity), _layers(variation)
     columns = max(len(row) for row in (*above, *below))
     figure = sheet.sheet(1.3 + 1.32 * len(above + below))
     axes = figure.subplots(len(above) + len(below), columns, squeeze=False, sharex=True)
-    seeds = _fill(axes[: len(above)], above, results, lines, SENSITIVITY)
-    seeds += _fill(axes[len(above) :], below, results, lines, TOTAL_VARIATION)
+    seeds = _fill(axes[: len(above)], above, sensitivity, SENSITIVITY)
+    seeds += _fill(axes[len(above) :], below, variation, TOTAL_VARIATION)
     for column, ax in enumerate(axes[0], 1):
         ax.set_title(f"block {column}")
     for ax in axes[-1]:
@@ -49,33 +50,26 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _layers(results: Results, lines: Sequence[Line], quantity: str) -> list[list[tuple[int, str]]]:
+def _layers(of_lines: Sequence[Course]) -> list[list[tuple[int, str]]]:
     """Number and name of each layer but the input, in the rows and columns of the page: a column is a block."""
-    rows = pd.concat([rows_of(results, quantity, {**line.chosen, "step": 0}) for line in lines])
-    named = rows.drop_duplicates("layer_index").sort_values("layer_index")
     blocks: dict[str, list[tuple[int, str]]] = {}
-    for index, name in zip(named["layer_index"], named["layer"], strict=True):
+    for index, name in of_lines[0].layers.items():
         if name != "input":
-            blocks.setdefault(str(name).partition(".")[0], []).append((int(index), str(name)))
+            blocks.setdefault(name.partition(".")[0], []).append((index, name))
     depth = max(len(block) for block in blocks.values())
     return [[block[row] for block in blocks.values() if row < len(block)] for row in range(depth)]
 
 
 def _fill(
-    axes: np.ndarray,
-    layers: list[list[tuple[int, str]]],
-    results: Results,
-    lines: Sequence[Line],
-    quantity: str,
+    axes: np.ndarray, layers: list[list[tuple[int, str]]], of_lines: Sequence[Course], quantity: str
 ) -> list[int]:
-    courses = [(line, *_courses(rows)) for line in lines if not (rows := rows_of(results, quantity, line.chosen)).empty]
     high = 1 if quantity == SENSITIVITY else 0
     seeds = []
     shared = axes[0][0]
     for of_row, names in zip(axes, layers, strict=True):
         for ax, (index, name) in zip(of_row, names, strict=True):
-            for line, measured, untouched in courses:
-                seeds.append(_draw_line(ax, line, _of_layer(measured, index), _of_layer(untouched, index)))
+            for of in of_lines:
+                seeds.append(_draw_line(ax, of.line, _of_layer(of.measured, index), _of_layer(of.untouched, index)))
             if name.endswith(".down"):
                 ax.set_facecolor(FAINT)
             ax.annotate(
@@ -87,18 +81,11 @@ def _fill(
                 ax.sharey(shared)
             ax.tick_params(labelleft=ax is of_row[0])
         of_row[0].set_ylabel("sensitivity" if quantity == SENSITIVITY else "TV / L1 norm")
-    _step_axis(shared, max(int(measured.index.get_level_values("step").to_numpy().max()) for _, measured, _ in courses))
+    _step_axis(shared, max(int(of.measured.index.get_level_values("step").to_numpy().max()) for of in of_lines))
     shared.autoscale(axis="y")
     if quantity == SENSITIVITY:
         shared.set_ylim(bottom=0)
     return seeds
-
-
-def _courses(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Means over seeds by layer and step: of what batch norm does not change or is calibrated for, and untouched."""
-    measured = rows.loc[rows["batch_norm"].isin(("calibrated", "none"))]
-    untouched = rows.loc[rows["batch_norm"] == "untouched"]
-    return over_seeds(measured, ["layer_index", "step"]), over_seeds(untouched, ["layer_index", "step"])
 
 
 def _of_layer(averaged: pd.DataFrame, index: int) -> pd.DataFrame:
