@@ -279,7 +279,7 @@ def test_the_page_of_a_part_of_the_plan_says_what_is_missing(tmp_path, monkeypat
     (folder / whole.cells[0].name / "record.json").unlink()
     text = report.study(folder).read_text()
     assert "1 run is missing; the same command goes on." in text
-    assert "not run in this plan" in text
+    assert "not run: the plan has no nets for it" in text
 
 
 def test_the_spread_over_images_stands_beside_that_over_seeds(results, page):

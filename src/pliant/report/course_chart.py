@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _TRAININGS = (PANELS["2d"][0], PANELS["5b"][0])
 _HEADINGS = {SENSITIVITY: "Sensitivity", TOTAL_VARIATION: "Total variation of the filters"}
 _BESIDE = 0.15  # of a step, between the marks under two protocols of batch norm
+_EACH = "format(datum.value, '~s')"  # as the axis's format, all would be in the unit of the largest: 0k, 0k, 1k
 # Filled, with a hole: among filled marks one that is not would keep Vega-Lite's legend from being clicked.
 _RING = "M1,0A1,1,0,1,0,-1,0A1,1,0,1,0,1,0ZM0.6,0A0.6,0.6,0,1,1,-0.6,0A0.6,0.6,0,1,1,0.6,0Z"
 
@@ -135,7 +136,7 @@ def _axes(quantity: str, rows: list[dict[str, Any]]) -> tuple["alt.X", "alt.Y"]:
     last = max(row["step"] for row in rows)
     ticks = [0, *(10**power for power in range(len(str(last))))]
     steps = alt.Scale(type="symlog", constant=0.5, domain=[-2 * _BESIDE, 1.3 * last], nice=False)
-    x = alt.X("at:Q", title="training step", axis=alt.Axis(values=ticks, format="~s"), scale=steps)
+    x = alt.X("at:Q", title="training step", axis=alt.Axis(values=ticks, labelExpr=_EACH), scale=steps)
     low = 0.0 if quantity == SENSITIVITY else min(row["mean"] - row["spread"] for row in rows)
     values = alt.Scale(domain=[low, max(row["mean"] + row["spread"] for row in rows)], zero=False)
     return x, alt.Y("mean:Q", title=quantity, scale=values)

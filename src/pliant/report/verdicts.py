@@ -58,7 +58,7 @@ def context(results: Results) -> dict[str, Any]:
             found = [] if panel.cannot else averages(results, panel)
             if found:
                 charts[f"chart-{anchor}"] = chart(results, panel, found)
-            why = panel.cannot or ("" if found else "not run in this plan")
+            why = panel.cannot or ("" if found else "the plan has no nets for it")
             panels.append(Shown(panel, anchor, why, "" if why else remarks(results, panel, found)))
     courses = sheets(results)
     charts |= {over.anchor: over.chart for of in courses for over in of.trainings}
