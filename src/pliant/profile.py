@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from pliant._checks import InputError, require, unknown
+from pliant._table import Table
 from pliant.saved import Format, decoded, encoded
 from pliant.stats import Interval, percentile
 
@@ -23,8 +24,8 @@ _LABEL = 36
 _WORDS = {"quantity": "sensitivity", "scale": "0: invariant, 1: as far as an unrelated image"}
 
 
-@dataclass(frozen=True, eq=False)
-class Profile:
+@dataclass(frozen=True, eq=False, repr=False)
+class Profile(Table):
     """Sensitivity by layer: mean distance between an image and its deformation, in units of the pair median; or what
     another metric of `measure` says of each layer.
 
@@ -166,8 +167,8 @@ class Profile:
         return _FORMAT.read(folder, _built)
 
 
-@dataclass(frozen=True, eq=False)
-class Difference:
+@dataclass(frozen=True, eq=False, repr=False)
+class Difference(Table):
     """By how much the layers of one model's profile lie above those of another's; see `Profile.minus`.
 
     layers: (name in the one, name in the other). estimate, low, high: (layers,), NaN where either is undefined.

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pliant._checks import require
+from pliant._table import Table
 from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.blocks import all_in_one
 from pliant.measurement.naming import metric_named
@@ -19,8 +20,8 @@ from pliant.profile import Profile
 from pliant.stats import percentile
 
 
-@dataclass(frozen=True, eq=False)
-class ChannelPooling:
+@dataclass(frozen=True, eq=False, repr=False)
+class ChannelPooling(Table):
     """Stability by layer as trained, and after the input channels of each convolution were permuted.
 
     trained, permuted: the profiles of the same images and deformations; that of the permuted model says so in its

@@ -9,12 +9,13 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from pliant._checks import unknown
+from pliant._table import Table
 from pliant.deform import Deformation, Field, warp
 from pliant.profile import Profile
 
 
-@dataclass(frozen=True, eq=False)
-class WorstCase:
+@dataclass(frozen=True, eq=False, repr=False)
+class WorstCase(Table):
     """Random and worst deformations of the same images, side by side: what `pliant.worst_case` gives.
 
     random: the mean over the draws of each image's distance. best_of: the largest over the draws. worst: the largest

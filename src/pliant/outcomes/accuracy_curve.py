@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from pliant._checks import require
+from pliant._table import Table
 from pliant.saved import Format, decoded, encoded
 from pliant.stats import Interval
 
@@ -19,8 +20,8 @@ _FORMAT = Format("accuracy_curve")
 _ARRAYS = ("strengths", "estimate", "low", "high", "rms", "folds")
 
 
-@dataclass(frozen=True, eq=False)
-class AccuracyCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class AccuracyCurve(Table):
     """Accuracy against the strength of one factor (after Ibrahim et al. 2022, arXiv:2210.13604): of a deformation.
 
     strengths: times that the drawn field of each image was taken; 0 is the image as it is.

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from pliant._table import Table
 from pliant.saved import Format
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ _COLUMNS = 4
 _PANEL = 2.4  # inches
 
 
-@dataclass(frozen=True, eq=False)
-class ShiftMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class ShiftMap(Table):
     """The internal shift map of Zhang 2019, arXiv:1904.11486: 0 where a layer's map moves along with the image.
 
     layers: names in the order in which the model runs them.
