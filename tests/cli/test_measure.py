@@ -164,6 +164,15 @@ def test_an_unknown_layer(here, capsys):
     assert bad(capsys, "--at", "pool") == "pliant: --at pool says where --fail-above looks: give --fail-above too"
 
 
+def test_layers_are_named_with_commas_and_spaces_between_them(here, capsys):
+    assert measure("--layers", " conv, pool ", "--worst-case", "--worst-at", "conv , pool", "--budget", "0") == 0
+    printed = capsys.readouterr().out.splitlines()
+    rows = [words[:2] for line in printed if (words := line.split()) and words[0].isdigit() and len(words) > 2]
+    assert rows[:3] == [["0", "input"], ["1", "conv"], ["2", "pool"]]
+    assert cli.run(["layers", "net.py:build", "--layers", "conv, pool", "--size", "32"]) == 0
+    assert "2 of 5 calls" in capsys.readouterr().out
+
+
 def test_an_unknown_model(here, capsys):
     assert "unknown" in bad(capsys, model="resnet5000")
     assert "resnet50" in bad(capsys, model="resnet5000")

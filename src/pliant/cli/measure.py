@@ -292,7 +292,8 @@ def _judged(names: list[str]) -> str:
 
 def listed(layers: str) -> str | list[str]:
     """A preset, a glob or a name; or several with commas between them."""
-    return layers.split(",") if "," in layers else layers
+    names = [name.strip() for name in layers.split(",")]
+    return names if len(names) > 1 else names[0]
 
 
 def _names(loaded: zoo.Loaded, layers: str | list[str]) -> list[str]:
