@@ -52,6 +52,8 @@ def compare(
     seed: int = 0,
     on_bad_image: Literal["skip", "refuse"] = "skip",
     size: int | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
     device: str | None = None,
     out: Path | None = None,
 ) -> int:
@@ -103,6 +105,10 @@ def compare(
         Leave out images that cannot be used, and list them, or refuse to go on.
     size
         Pixels a side, instead of each model's own.
+    mean
+        For normalising, one for each channel, instead of each model's own.
+    std
+        For normalising, one for each channel, instead of each model's own.
     device
         cpu, cuda; a GPU if there is one.
     out
@@ -124,7 +130,7 @@ def compare(
     place = device_called(device)
     sides: list[Side] = []
     for title, name, file in zip(_titles(models), models, weights or [None] * len(models), strict=True):
-        loaded = changed.load(name, pretrained=not untrained, weights=file, size=size, seed=seed)
+        loaded = changed.load(name, pretrained=not untrained, weights=file, size=size, mean=mean, std=std, seed=seed)
         largest = shifts_up_to(shift, loaded.size)
         sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
         model, width = loaded.model.to(place), loaded.size[1]
