@@ -146,6 +146,16 @@ def test_the_gate(here, capsys):
     assert "passed: the interval of pool does not lie above 9.0" in capsys.readouterr().out
 
 
+def test_the_gate_says_why_there_is_no_interval(here, capsys):
+    for said, why in (
+        (("--limit", "4"), "no interval with fewer than 5 images"),
+        (("--limit", "6", "--block", "2"), "no interval where a block of few images leaves a layer no pairs"),
+    ):
+        assert bad(capsys, "--fail-above", "1", *said) == (
+            f"pliant: --fail-above cannot judge layer 'relu': {why}. Choose others with --layers or --at."
+        )
+
+
 def bad(capsys, *arguments, status=2, **keywords):
     capsys.readouterr()
     assert measure(*arguments, **keywords) == status

@@ -28,7 +28,7 @@ from pliant.measurement.ascent import check_gradients, check_settings
 from pliant.measurement.naming import metric_named
 from pliant.outcomes import ShiftConsistency
 from pliant.profile import Profile
-from pliant.report import terminal
+from pliant.report import terminal, wording
 
 DRAWS, BUDGET = 8, 20
 WORST = "worst_case.csv"
@@ -271,7 +271,7 @@ def _gate(profile: Profile, limit: float, at: str | None, console: Console) -> i
     for name in names:
         reason = profile.undefined.get(name)
         if reason is None and not math.isfinite(profile[name].low):
-            reason = "too few images for an interval"
+            reason = f"no interval {wording.no_interval(profile.images)}"
         if reason is not None:
             raise InputError(
                 f"--fail-above cannot judge layer {name!r}: {reason}. Choose others with --layers or --at."
