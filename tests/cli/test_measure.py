@@ -96,6 +96,20 @@ def test_batch_norm_protocols(here, protocol, capsys):
     assert Profile.load(here / "result").protocol["calibration"] == (4 if protocol == "calibrated" else 0)
 
 
+def test_how_many_images_calibrate_is_chosen(here, capsys):
+    chosen = ("--batch-norm", "calibrated", "--limit", "5", "--out", "result")
+    assert measure("--calibration", "3", *chosen) == 0
+    assert Profile.load(here / "result").protocol["calibration"] == 3
+    assert measure("--calibration", "4", *chosen, images=None) == 0
+    assert Profile.load(here / "result").protocol["calibration"] == 4
+    assert bad(capsys, "--calibration", "1", *chosen) == (
+        "pliant: --calibration 1: at least 2 images to take the statistics of"
+    )
+    assert bad(capsys, "--calibration", "3") == (
+        "pliant: --calibration 3 is of calibrated batch norm: give --batch-norm calibrated too"
+    )
+
+
 def test_untrained_models_are_shown_under_both_protocols_of_batch_norm(here, capsys):
     assert measure("--untrained", "--limit", "5", "--out", "result") == 0
     printed = " ".join(capsys.readouterr().out.split())

@@ -49,7 +49,8 @@ def batch_norm(model: nn.Module, protocol: BatchNorm, calibration: Tensor | None
 
     "as_is" changes nothing. "untouched" sets mean 0 and variance 1, a net that has never seen data. "calibrated"
     takes the statistics of the images `calibration` (n, ...) in one forward pass, in which only the batch-norm
-    layers are in training mode. Call within `kept`. Raises `InputError` for "calibrated" without images.
+    layers are in training mode. It takes the memory of all images at once: each layer normalises by the whole batch
+    before the next one sees it. Call within `kept`. Raises `InputError` for "calibrated" without images.
     """
     if protocol not in BATCH_NORMS:
         raise unknown("batch_norm", protocol, BATCH_NORMS)

@@ -18,7 +18,7 @@ from pliant._checks import InputError, require, unknown
 from pliant.capture import INPUT, has_fresh_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
-from pliant.cli.sample import Sample, device_called
+from pliant.cli.sample import CALIBRATION, Sample, device_called
 from pliant.cli.shift import shifts_up_to
 from pliant.deform import Deformation, Lie
 from pliant.measurement import WorstCase, shift_consistency
@@ -48,6 +48,7 @@ def measure(
     reach: Annotated[str, Parameter(name=["--reach", "--strength"])] = "4.5%",
     padding: Literal["zeros", "border", "reflection"] = "border",
     batch_norm: Literal["as_is", "untouched", "calibrated"] | None = None,
+    calibration: int = CALIBRATION,
     limit: int = 128,
     block: int = 128,
     seed: int = 0,
@@ -103,8 +104,11 @@ def measure(
     padding
         What stands outside an image.
     batch_norm
-        "as_is"; for untrained models "untouched" (mean 0, variance 1) or "calibrated" (on 512 other images in one
-        forward pass), of --untrained both if neither is given. Gate, worst case and shifts are then those of the first.
+        "as_is"; for untrained models "untouched" (mean 0, variance 1) or "calibrated" (on other images in one forward
+        pass), of --untrained both if neither is given. Gate, worst case and shifts are then those of the first.
+    calibration
+        Images for --batch-norm calibrated. All go through the model at once, as batch norm is defined: 512 of 224
+        pixels take some 6 GB in a resnet50. Fewer take less, and give another number.
     limit
         Measure this many images, evenly spaced over the folder or the first ones of a data set; 0 for all.
     block
@@ -181,18 +185,18 @@ def measure(
         _check_search(loaded, deformation, metric, listed(worst_at), draws, budget)
     fresh = has_fresh_batch_norm(loaded.model)
     both = batch_norm is None and untrained and fresh
-    sample = Sample(loaded, images, limit, on_bad_image, "calibrated" if both else batch_norm or "as_is")
+    sample = Sample(loaded, images, limit, on_bad_image, "calibrated" if both else batch_norm or "as_is", calibration)
     hint = "; compare with --batch-norm calibrated."
     try:
-        calibration = sample.calibration()
+        calibrating = sample.calibration()
     except InputError as error:
         if not both or on_bad_image == "refuse":
             raise
-        calibration, both, hint = None, False, f", and cannot be calibrated. {error}"
+        calibrating, both, hint = None, False, f", and cannot be calibrated. {error}"
     feeding: dict[str, Any] = {
         "seed": seed,
         "batch_norm": "untouched" if both else batch_norm or "as_is",
-        "calibration": calibration,
+        "calibration": calibrating,
         "preprocess": loaded.normalise,
         "block": block,
     }
