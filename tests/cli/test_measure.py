@@ -1,5 +1,7 @@
 """`pliant measure` and `pliant layers`, as a user types them: what they print, write and end with."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,15 @@ def build():
     return nn.Sequential(OrderedDict(
         conv=nn.Conv2d(3, 4, 3, stride=2), norm=nn.BatchNorm2d(4), relu=nn.ReLU(inplace=True), pool=nn.MaxPool2d(2),
     ))
+
+def residual():
+    class Block(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+    blocks = [Block(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)) for _ in range(2)]
+    for block in blocks:
+        nn.init.zeros_(block[1].weight)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), *blocks)
 
 def grey():
     return nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3), relu=nn.ReLU()))
@@ -136,6 +147,23 @@ def test_where_batch_norm_has_seen_no_data_and_is_not_calibrated_it_is_said(here
     assert said not in capsys.readouterr().out
     assert measure(model="net.py:odd") == 0
     assert said not in capsys.readouterr().out
+
+
+def test_blocks_that_do_nothing_before_training_are_said(here, capsys):
+    said = (
+        "Untrained: the weights of batch norm 1.1 and 1 more are all 0: residual branches that end there add nothing, "
+        "and their blocks pass the input on."
+    )
+    assert measure("--out", "result", model="net.py:residual") == 0
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in (here / "result" / "report.html").read_text()
+    block = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.BatchNorm2d(4))
+    torch.nn.init.zeros_(block[1].weight)
+    torch.nn.init.ones_(block[1].running_mean)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), block, copy.deepcopy(block))
+    save_file(net.state_dict(), "net.safetensors")
+    assert measure("--weights", "net.safetensors", model="net.py:residual") == 0  # trained, and so it may be
+    assert "are all 0" not in capsys.readouterr().out
 
 
 def test_weights_from_a_file(here, capsys):

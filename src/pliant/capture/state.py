@@ -84,6 +84,18 @@ def has_fresh_batch_norm(model: nn.Module) -> bool:
     )
 
 
+def zero_batch_norm(model: nn.Module) -> list[str]:
+    """The names of the batch-norm layers whose weights are all zero: they say the same of all images.
+
+    Many residual nets begin so at the end of each branch (Goyal et al. 2017), and their blocks pass on their input.
+    """
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.affine and not module.weight.any()
+    ]
+
+
 def _norms(model: nn.Module) -> list[_BatchNorm]:
     """The batch-norm layers that hold running statistics."""
     return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
