@@ -136,13 +136,18 @@ def test_untrained_models_are_shown_under_both_protocols_of_batch_norm(here, cap
 
 
 def test_where_batch_norm_has_seen_no_data_and_is_not_calibrated_it_is_said(here, capsys):
-    assert measure() == 0
     said = "Untrained: batch norm stands at mean 0, variance 1"
+    for chosen in (("--limit", "7"), ("--limit", "7", "--untrained", "--batch-norm", "as_is")):
+        assert measure(*chosen) == 0
+        assert f"{said}; compare with --batch-norm calibrated." in " ".join(capsys.readouterr().out.split())
+    assert measure(images=None) == 0
     assert f"{said}; compare with --batch-norm calibrated." in " ".join(capsys.readouterr().out.split())
-    assert measure("--untrained") == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert f"{said}, and cannot be calibrated. photos: 0 images are left beside the 9 chosen" in printed
-    assert "Batch norm" not in printed
+    for chosen, left in (((), "0 images are left beside the 9"), (("--limit", "8"), "1 images are left beside the 8")):
+        for untrained in ((), ("--untrained",)):
+            assert measure(*chosen, *untrained) == 0
+            printed = " ".join(capsys.readouterr().out.split())
+            assert f"{said}, and cannot be calibrated. photos: {left} chosen" in printed
+            assert "Batch norm" not in printed
     assert measure("--batch-norm", "calibrated", "--limit", "5") == 0
     assert said not in capsys.readouterr().out
     assert measure(model="net.py:odd") == 0

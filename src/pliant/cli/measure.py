@@ -186,13 +186,13 @@ def measure(
     fresh = has_fresh_batch_norm(loaded.model)
     both = batch_norm is None and untrained and fresh
     sample = Sample(loaded, images, limit, on_bad_image, "calibrated" if both else batch_norm or "as_is", calibration)
-    hint = "; compare with --batch-norm calibrated."
+    lacking = ""
     try:
         calibrating = sample.calibration()
     except InputError as error:
         if not both or on_bad_image == "refuse":
             raise
-        calibrating, both, hint = None, False, f", and cannot be calibrated. {error}"
+        calibrating, both, lacking = None, False, str(error)
     feeding: dict[str, Any] = {
         "seed": seed,
         "batch_norm": "untouched" if both else batch_norm or "as_is",
@@ -244,6 +244,8 @@ def measure(
     if shifted is not None:
         console.print(Text(f"Shift consistency: {shifted}"), soft_wrap=True, highlight=False)
     if fresh and not both and batch_norm in (None, "as_is"):
+        lacking = lacking or sample.lacking()
+        hint = f", and cannot be calibrated. {lacking}" if lacking else "; compare with --batch-norm calibrated."
         console.print(
             Text(f"Untrained: batch norm stands at mean 0, variance 1{hint}"), soft_wrap=True, highlight=False
         )

@@ -80,6 +80,16 @@ class Sample:
         self._left_out = others.skipped
         return images
 
+    def lacking(self) -> str:
+        """Why no other images are left to calibrate batch norm with; empty where there are some."""
+        if isinstance(self.batches, Tensor):
+            return ""
+        try:
+            self.batches.others(CALIBRATION)
+        except InputError as error:
+            return str(error)
+        return ""
+
     def source(self) -> str:
         """Where the images come from; complete after they were measured."""
         if isinstance(self.batches, Tensor):
