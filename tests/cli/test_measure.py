@@ -376,6 +376,31 @@ def test_layers_are_listed_with_shapes(here, capsys):
     assert "4 of 5 calls; the others repeat one listed, or hold no batch; input 3 x 32 x 32" in printed
 
 
+def test_what_presets_call_a_layer_is_listed(here, capsys):
+    block = """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()
+    def forward(self, x):
+        return self.last(x + self.conv(x))
+
+def blocks():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(Block(), Block()), nn.MaxPool2d(2))
+"""
+    (here / "net.py").write_text(MODEL + block)
+    assert cli.run(["layers", "net.py:blocks", "--size", "32"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    presets = {words[0]: " ".join(words[7:]) for words in lines if "ReLU" in words}
+    assert presets == {"1.0.last": "blocks (1.0)", "1.1.last": "blocks (1.1) stages (1.1)"}
+    assert measure("--out", "result", "--limit", "4", model="net.py:blocks") == 0
+    assert set(Profile.load(here / "result").layers) >= {"1.0", "1.1"}
+    capsys.readouterr()
+    assert cli.run(["layers", "net.py:blocks", "--size", "32", "--layers", "blocks"]) == 0
+    printed = capsys.readouterr().out
+    assert "(" not in printed.partition("calls")[0]
+
+
 def test_layers_of_models_as_measure_takes_them(here, capsys):
     assert cli.run(["layers", "net.py:build+antialias", "--size", "32"]) == 0
     assert "BlurPool" in capsys.readouterr().out
