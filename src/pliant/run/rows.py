@@ -10,6 +10,9 @@ from pliant._checks import InputError
 from pliant.paper.results import ended
 from pliant.plan import Cell, Plan
 
+CHECKPOINT = "checkpoint.safetensors"
+"""Where a cell stands between two epochs, in its folder until it is done."""
+
 COLUMNS = ("run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "index", "value")
 """Columns of measurements.parquet, one row a number.
 
