@@ -12,7 +12,7 @@ from pliant import records
 from pliant._checks import InputError
 from pliant.paper.results import check_together, ended
 from pliant.plan import Cell, Plan
-from pliant.run.rows import CHECKPOINT, gather, is_done
+from pliant.run.rows import CHECKPOINT, gather, is_done, set_aside
 
 MEASUREMENTS = "measurements.parquet"
 
@@ -59,7 +59,8 @@ def execute_plan(
 
     plan.json first, a folder for each cell, measurements.parquet last. Killed at any instant and called again it goes
     on, each cell from its last checkpoint. Raises `InputError` if the folder holds another plan, runs that could not be
-    compared with those made now, or if no cell succeeds; and as soon as a cell ends that cannot be compared.
+    compared with those made now, or if no cell succeeds; and as soon as a cell ends that cannot be compared, whose
+    record is set aside.
     """
     failed = []
     records.check_writable(folder)
@@ -75,7 +76,14 @@ def execute_plan(
                 failed.append(name)
             elif event.end:
                 done[name] = records.read_json(folder / name / "record.json")
-                check_together(folder, plan, done)
+                try:
+                    check_together(folder, plan, done)
+                except InputError as error:
+                    away = set_aside(folder / name)
+                    raise InputError(
+                        f"{error}. Or go on as the others were made: the record of {name}, which ended last, is set "
+                        f"aside as {away}"
+                    ) from None
         gather(folder, plan)
     return tuple(failed)
 

@@ -68,6 +68,11 @@ def is_done(folder: Path, cell: Cell) -> bool:
     return record.get("status") == "done" and record.get("cell") == cell.identity
 
 
+def set_aside(folder: Path) -> Path:
+    """Put the record of a cell out of the way, so that the cell is not done; returns where it is now."""
+    return (folder / "record.json").replace(folder / "refused.json")
+
+
 def gather(folder: Path, plan: Plan) -> Path:
     """The numbers of all finished cells in one measurements.parquet, in the order of their names; returns its path.
 
