@@ -221,6 +221,19 @@ def test_an_unknown_layer(here, capsys):
     assert bad(capsys, "--at", "pool") == "pliant: --at pool says where --fail-above looks: give --fail-above too"
 
 
+def test_long_work_is_told_of_where_there_is_no_terminal(here, capsys, monkeypatch):
+    said = ("--block", "3", "--shift", "2px", "--worst-case", "--draws", "1", "--budget", "0")
+    assert measure(*said, model="net.py:classifier") == 0
+    assert not capsys.readouterr().out.startswith(("\n", "shifting", "measuring"))
+    monkeypatch.setattr("pliant.cli.plain._SECONDS", 0.0)
+    assert measure(*said, model="net.py:classifier") == 0
+    printed = capsys.readouterr().out.splitlines()
+    for what in ("shifting", "measuring", "searching"):
+        assert [line for line in printed if line.startswith(f"{what}: ")] == [
+            f"{what}: {done} of 9 images" for done in (3, 6, 9)
+        ]
+
+
 def test_layers_are_named_with_commas_and_spaces_between_them(here, capsys):
     assert measure("--layers", " conv, pool ", "--worst-case", "--worst-at", "conv , pool", "--budget", "0") == 0
     printed = capsys.readouterr().out.splitlines()

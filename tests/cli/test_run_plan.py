@@ -48,9 +48,7 @@ def test_it_tells_what_is_done_what_is_at_work_and_how_long_still(clock):
             "2 of 4 done, 30 s left; at work:  (failed)",
             pytest.approx(1 / 2),
         )
-    lines = [line.strip() for line in printed.getvalue().splitlines()]
-    assert f"1/4 {one.name} done" in lines
-    assert f"2/4 {other.name} failed no luck" in lines
+    assert printed.getvalue().splitlines() == [f"1/4 {one.name} done", f"2/4 {other.name} failed no luck"]
 
 
 def test_what_was_done_before_the_start_is_no_measure_of_the_pace(clock):

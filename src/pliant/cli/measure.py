@@ -18,6 +18,7 @@ from pliant._checks import InputError, require, unknown
 from pliant.capture import INPUT, has_fresh_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
+from pliant.cli.plain import Minutely
 from pliant.cli.sample import CALIBRATION, Sample, device_called
 from pliant.cli.shift import shifts_up_to
 from pliant.deform import Deformation, Lie
@@ -208,11 +209,17 @@ def measure(
         **feeding,
     }
     place = device_called(device)
-    with Progress(console=console, transient=True) as progress:
+    line = Minutely(console)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
 
         def shown(what: str) -> Callable[[int], None]:
             task = progress.add_task(what, total=sample.count)
-            return lambda done: progress.update(task, completed=done)
+
+            def hear(done: int) -> None:
+                progress.update(task, completed=done)
+                line.say(f"{what}: {done:,} of {sample.count:,} images")
+
+            return hear
 
         loaded.model.to(place)
         shifted: ShiftConsistency | None = None

@@ -112,7 +112,11 @@ class _Display:
         self._before = sum(self._left[name] * share for name, share in begun.items()) / self._whole
         self._at_work: dict[str, float] = {}
         self._progress = Progress(
-            BarColumn(bar_width=24), TextColumn("{task.description}"), console=console, transient=True
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("starting", total=self._whole)
         self._console = console
@@ -132,7 +136,10 @@ class _Display:
             self._at_work.pop(name, None)
             self._left.pop(name, None)
             self._console.print(
-                f"{self._done}/{self._count} {name} {event.end} {event.why}".rstrip(), highlight=False, markup=False
+                f"{self._done}/{self._count} {name} {event.end} {event.why}".rstrip(),
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
         else:
             self._at_work[name] = max(event.share, self._begun.get(name, 0.0))
