@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -95,7 +96,9 @@ def test_what_is_no_profile_is_refused(tmp_path):
     (tmp_path / "profile.json").write_text("[]")
     with pytest.raises(InputError) as error:
         Profile.load(tmp_path)
-    assert str(error.value) == f"{tmp_path / 'profile.json'} is no saved profile"
+    assert str(error.value) == (
+        f"{tmp_path / 'profile.json'} is no saved profile: name a folder that pliant has written"
+    )
     made_up().save(tmp_path)
     text = (tmp_path / "profile.json").read_text()
     (tmp_path / "profile.json").write_text(text.replace('"schema": 1', '"schema": 2'))
@@ -104,6 +107,17 @@ def test_what_is_no_profile_is_refused(tmp_path):
     assert (
         str(error.value) == f"{tmp_path / 'profile.json'} has schema 2; this version of pliant reads 1: update pliant"
     )
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["estimate", "low", "high", "medians"])
+def test_a_profile_has_each_number_for_each_layer(tmp_path, name):
+    path = made_up().save(tmp_path) / "profile.json"
+    payload = json.loads(path.read_text())
+    path.write_text(json.dumps({**payload, name: payload[name][:-1]}))
+    with pytest.raises(InputError) as error:
+        Profile.load(tmp_path)
+    assert str(error.value) == f"{path} and measurements.parquet do not hold one whole profile: measure it again"
 
 
 def resampled(estimate, seed=0, layers=("input", "conv"), **changes):

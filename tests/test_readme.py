@@ -40,3 +40,10 @@ def test_the_commands_parse(command):
 def test_there_is_something_to_test():
     assert len(CODE) == 3
     assert len(COMMANDS) >= 6
+
+
+def test_what_it_writes_is_not_for_git():
+    folders = {f"/{name}/" for name in re.findall(r'(?:--out |save\(")(\w+)', TEXT)}
+    files = {f"/{name}" for name in re.findall(r'(?:> |")(\w+\.json)', TEXT)}
+    ignored = set((Path(__file__).parents[1] / ".gitignore").read_text().split())
+    assert {"/profile/", "/runs/", "/plan.json", "/own.json"} <= folders | files <= ignored

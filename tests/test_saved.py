@@ -61,7 +61,10 @@ def test_what_is_missing_or_of_another_kind_is_refused(tmp_path):
     assert refused(tmp_path) == f"there is no {tmp_path / 'made_up.parquet'}: name a folder that pliant has written"
     for content in ("[]", "{}", '{"schema": "2"}'):
         (tmp_path / "made_up.json").write_text(content)
-        assert refused(tmp_path) == f"{tmp_path / 'made_up.json'} is no saved made up"
+        assert (
+            refused(tmp_path)
+            == f"{tmp_path / 'made_up.json'} is no saved made up: name a folder that pliant has written"
+        )
 
 
 @pytest.mark.parametrize(
@@ -80,4 +83,6 @@ def test_what_is_not_whole_is_refused(tmp_path, change):
 def test_what_is_not_a_number_is_none_in_between():
     values = np.array([[0.1, np.nan], [np.inf, -3.0]])
     assert encoded(values) == [[0.1, None], [None, -3.0]]
-    np.testing.assert_array_equal(decoded(encoded(values)), [[0.1, np.nan], [np.nan, -3.0]])
+    np.testing.assert_array_equal(decoded(encoded(values), 2), [[0.1, np.nan], [np.nan, -3.0]])
+    with pytest.raises(ValueError, match="2 entries, not 3"):
+        decoded(encoded(values), 3)

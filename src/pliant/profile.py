@@ -205,7 +205,7 @@ def _built(payload: dict[str, Any], samples: pd.DataFrame) -> Profile:
         folds=payload["folds"],
         protocol=payload["protocol"],
         provenance=payload["provenance"],
-        **{name: decoded(payload[name]) for name in _ARRAYS},
+        **{name: decoded(payload[name], len(payload["layers"])) for name in _ARRAYS},
         **{name: payload.get(name, default) for name, default in _WORDS.items()},
     )
 

@@ -45,7 +45,7 @@ class Format:
         path, table, kind = self._json(Path(folder)), self._table(Path(folder)), self.name.replace("_", " ")
         payload = records.read_json(path)
         if not isinstance(payload, dict) or not isinstance(payload.get("schema"), int):
-            raise InputError(f"{path} is no saved {kind}")
+            raise InputError(f"{path} is no saved {kind}: name a folder that pliant has written")
         require(
             payload["schema"] <= self.schema,
             f"{path} has schema {payload['schema']}; this version of pliant reads {self.schema}: update pliant",
@@ -70,6 +70,8 @@ def encoded(values: Float[np.ndarray, "*k"]) -> list[Any]:
     return found.tolist()
 
 
-def decoded(values: list[Any]) -> Float[np.ndarray, "*k"]:
-    """The numbers that `encoded` was given, float64."""
+def decoded(values: list[Any], entries: int) -> Float[np.ndarray, "*k"]:
+    """The numbers that `encoded` was given, float64. Raises `ValueError` unless so many `entries` stand in the list."""
+    if len(values) != entries:
+        raise ValueError(f"{len(values)} entries, not {entries}")
     return np.array(values, dtype=np.float64)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pliant._checks import InputError
-from pliant.capture import batch_norm, has_fresh_batch_norm, kept
+from pliant.capture import batch_norm, has_fresh_batch_norm, kept, zero_batch_norm
 
 
 def net():
@@ -98,6 +98,16 @@ def test_parameters_take_gradients_again_that_did_before(fails):
     with contextlib.suppress(RuntimeError), kept(model):
         change()
     assert [parameter.requires_grad for parameter in model.parameters()] == before
+
+
+def test_batch_norm_whose_weights_are_all_zero_is_named():
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), *(nn.BatchNorm2d(4, affine=affine) for affine in (True, True, True, False))
+    )
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[3].weight[1:])
+    nn.init.zeros_(model[0].weight)
+    assert zero_batch_norm(model) == ["2"]
 
 
 def test_batch_norm_is_fresh_until_it_has_seen_data():

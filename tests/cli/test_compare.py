@@ -74,6 +74,22 @@ def test_a_net_without_downsampling_is_not_changed(tmp_path, monkeypatch, capsys
     )
 
 
+def test_images_are_normalised_as_it_is_told(nets, tmp_path, capsys):
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "def build():\n    torch.manual_seed(0)\n    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())\n"
+    )
+    options = ["--images", "digits", "--limit", "8", "--budget", "0", "--size", "32", "--layers", "1"]
+
+    def measured(mean):
+        assert cli.run(["compare", "net.py:build", "net.py:build", *options, "--mean", mean, "--std", "0.5"]) == 0
+        return next(line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("1 "))
+
+    assert measured("0.5") != measured("0.25")
+    assert cli.run(["compare", "net.py:build", "net.py:build", *options]) == 2
+    assert "a model of grey images in a file needs one --mean and one --std" in capsys.readouterr().err
+
+
 def test_models_of_other_sizes_and_classes_are_compared(nets, tmp_path, capsys):
     source = """
 from torch import nn

@@ -93,6 +93,21 @@ def test_the_time_left_is_that_of_the_net_at_work(monkeypatch):
         assert "0:01:00 left" in said("b-seed0", 2, at(10, 20.0))
 
 
+def test_without_a_terminal_each_thing_that_begins_has_a_line():
+    stream = io.StringIO()
+    with _Display(Console(file=stream, width=20)) as display:
+        for run, number in (("a-seed0", 1), ("b-seed0", 2)):
+            display.show(Stage(run, number, 2, "measuring (initial, batch norm untouched)"))
+            for step in (10, 20):
+                display.show(Stage(run, number, 2, "training", Progress(1, 1, step, 40, 1.5, 0.25, 1.0, 10.0)))
+    assert stream.getvalue().splitlines() == [
+        "1/2 a-seed0 measuring (initial, batch norm untouched)",
+        "1/2 a-seed0 training",
+        "2/2 b-seed0 measuring (initial, batch norm untouched)",
+        "2/2 b-seed0 training",
+    ]
+
+
 def test_images_that_were_left_out_are_listed(tmp_path, monkeypatch, capsys):
     def execute(study, folder, on_stage):
         return fake_run.write(folder, {moment: {"max_pool": 0.2} for moment in fake_run.CONVERGING}, hostile="[red]")

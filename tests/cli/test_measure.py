@@ -1,5 +1,7 @@
 """`pliant measure` and `pliant layers`, as a user types them: what they print, write and end with."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,15 @@ def build():
     return nn.Sequential(OrderedDict(
         conv=nn.Conv2d(3, 4, 3, stride=2), norm=nn.BatchNorm2d(4), relu=nn.ReLU(inplace=True), pool=nn.MaxPool2d(2),
     ))
+
+def residual():
+    class Block(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+    blocks = [Block(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)) for _ in range(2)]
+    for block in blocks:
+        nn.init.zeros_(block[1].weight)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), *blocks)
 
 def grey():
     return nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3), relu=nn.ReLU()))
@@ -96,6 +107,20 @@ def test_batch_norm_protocols(here, protocol, capsys):
     assert Profile.load(here / "result").protocol["calibration"] == (4 if protocol == "calibrated" else 0)
 
 
+def test_how_many_images_calibrate_is_chosen(here, capsys):
+    chosen = ("--batch-norm", "calibrated", "--limit", "5", "--out", "result")
+    assert measure("--calibration", "3", *chosen) == 0
+    assert Profile.load(here / "result").protocol["calibration"] == 3
+    assert measure("--calibration", "4", *chosen, images=None) == 0
+    assert Profile.load(here / "result").protocol["calibration"] == 4
+    assert bad(capsys, "--calibration", "1", *chosen) == (
+        "pliant: --calibration 1: at least 2 images to take the statistics of"
+    )
+    assert bad(capsys, "--calibration", "3") == (
+        "pliant: --calibration 3 is of calibrated batch norm: give --batch-norm calibrated too"
+    )
+
+
 def test_untrained_models_are_shown_under_both_protocols_of_batch_norm(here, capsys):
     assert measure("--untrained", "--limit", "5", "--out", "result") == 0
     printed = " ".join(capsys.readouterr().out.split())
@@ -111,17 +136,39 @@ def test_untrained_models_are_shown_under_both_protocols_of_batch_norm(here, cap
 
 
 def test_where_batch_norm_has_seen_no_data_and_is_not_calibrated_it_is_said(here, capsys):
-    assert measure() == 0
     said = "Untrained: batch norm stands at mean 0, variance 1"
+    for chosen in (("--limit", "7"), ("--limit", "7", "--untrained", "--batch-norm", "as_is")):
+        assert measure(*chosen) == 0
+        assert f"{said}; compare with --batch-norm calibrated." in " ".join(capsys.readouterr().out.split())
+    assert measure(images=None) == 0
     assert f"{said}; compare with --batch-norm calibrated." in " ".join(capsys.readouterr().out.split())
-    assert measure("--untrained") == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert f"{said}, and cannot be calibrated. photos: 0 images are left beside the 9 chosen" in printed
-    assert "Batch norm" not in printed
+    for chosen, left in (((), "0 images are left beside the 9"), (("--limit", "8"), "1 images are left beside the 8")):
+        for untrained in ((), ("--untrained",)):
+            assert measure(*chosen, *untrained) == 0
+            printed = " ".join(capsys.readouterr().out.split())
+            assert f"{said}, and cannot be calibrated. photos: {left} chosen" in printed
+            assert "Batch norm" not in printed
     assert measure("--batch-norm", "calibrated", "--limit", "5") == 0
     assert said not in capsys.readouterr().out
     assert measure(model="net.py:odd") == 0
     assert said not in capsys.readouterr().out
+
+
+def test_blocks_that_do_nothing_before_training_are_said(here, capsys):
+    said = (
+        "Untrained: the weights of batch norm 1.1 and 1 more are all 0: residual branches that end there add nothing, "
+        "and their blocks pass the input on."
+    )
+    assert measure("--out", "result", model="net.py:residual") == 0
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in (here / "result" / "report.html").read_text()
+    block = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.BatchNorm2d(4))
+    torch.nn.init.zeros_(block[1].weight)
+    torch.nn.init.ones_(block[1].running_mean)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), block, copy.deepcopy(block))
+    save_file(net.state_dict(), "net.safetensors")
+    assert measure("--weights", "net.safetensors", model="net.py:residual") == 0  # trained, and so it may be
+    assert "are all 0" not in capsys.readouterr().out
 
 
 def test_weights_from_a_file(here, capsys):
@@ -146,6 +193,16 @@ def test_the_gate(here, capsys):
     assert "passed: the interval of pool does not lie above 9.0" in capsys.readouterr().out
 
 
+def test_the_gate_says_why_there_is_no_interval(here, capsys):
+    for said, why in (
+        (("--limit", "4"), "no interval with fewer than 5 images"),
+        (("--limit", "6", "--block", "2"), "no interval where a block of few images leaves a layer no pairs"),
+    ):
+        assert bad(capsys, "--fail-above", "1", *said) == (
+            f"pliant: --fail-above cannot judge layer 'relu': {why}. Choose others with --layers or --at."
+        )
+
+
 def bad(capsys, *arguments, status=2, **keywords):
     capsys.readouterr()
     assert measure(*arguments, **keywords) == status
@@ -162,6 +219,28 @@ def test_an_unknown_layer(here, capsys):
     assert bad(capsys, "--fail-above", "1", "--at", "input").startswith("pliant: --at input: the input is the same")
     assert bad(capsys, "--fail-above", "-1") == "pliant: --fail-above -1.0: sensitivity is never below 0"
     assert bad(capsys, "--at", "pool") == "pliant: --at pool says where --fail-above looks: give --fail-above too"
+
+
+def test_long_work_is_told_of_where_there_is_no_terminal(here, capsys, monkeypatch):
+    said = ("--block", "3", "--shift", "2px", "--worst-case", "--draws", "1", "--budget", "0")
+    assert measure(*said, model="net.py:classifier") == 0
+    assert not capsys.readouterr().out.startswith(("\n", "shifting", "measuring"))
+    monkeypatch.setattr("pliant.cli.plain._SECONDS", 0.0)
+    assert measure(*said, model="net.py:classifier") == 0
+    printed = capsys.readouterr().out.splitlines()
+    for what in ("shifting", "measuring", "searching"):
+        assert [line for line in printed if line.startswith(f"{what}: ")] == [
+            f"{what}: {done} of 9 images" for done in (3, 6, 9)
+        ]
+
+
+def test_layers_are_named_with_commas_and_spaces_between_them(here, capsys):
+    assert measure("--layers", " conv, pool ", "--worst-case", "--worst-at", "conv , pool", "--budget", "0") == 0
+    printed = capsys.readouterr().out.splitlines()
+    rows = [words[:2] for line in printed if (words := line.split()) and words[0].isdigit() and len(words) > 2]
+    assert rows[:3] == [["0", "input"], ["1", "conv"], ["2", "pool"]]
+    assert cli.run(["layers", "net.py:build", "--layers", "conv, pool", "--size", "32"]) == 0
+    assert "2 of 5 calls" in capsys.readouterr().out
 
 
 def test_an_unknown_model(here, capsys):
@@ -308,6 +387,31 @@ def test_layers_are_listed_with_shapes(here, capsys):
     assert "4 x 15 x 15" in printed
     assert "blocks" in next(line for line in printed.splitlines() if line.startswith("relu"))
     assert "4 of 5 calls; the others repeat one listed, or hold no batch; input 3 x 32 x 32" in printed
+
+
+def test_what_presets_call_a_layer_is_listed(here, capsys):
+    block = """
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()
+    def forward(self, x):
+        return self.last(x + self.conv(x))
+
+def blocks():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(Block(), Block()), nn.MaxPool2d(2))
+"""
+    (here / "net.py").write_text(MODEL + block)
+    assert cli.run(["layers", "net.py:blocks", "--size", "32"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    presets = {words[0]: " ".join(words[7:]) for words in lines if "ReLU" in words}
+    assert presets == {"1.0.last": "blocks (1.0)", "1.1.last": "blocks (1.1) stages (1.1)"}
+    assert measure("--out", "result", "--limit", "4", model="net.py:blocks") == 0
+    assert set(Profile.load(here / "result").layers) >= {"1.0", "1.1"}
+    capsys.readouterr()
+    assert cli.run(["layers", "net.py:blocks", "--size", "32", "--layers", "blocks"]) == 0
+    printed = capsys.readouterr().out
+    assert "(" not in printed.partition("calls")[0]
 
 
 def test_layers_of_models_as_measure_takes_them(here, capsys):

@@ -23,7 +23,7 @@ def clock(monkeypatch):
 def test_it_tells_what_is_done_what_is_at_work_and_how_long_still(clock):
     printed = io.StringIO()
     one, other, *_ = CELLS
-    with run_plan._Display(Console(file=printed, width=300), CELLS) as display:
+    with run_plan._Display(Console(file=printed, width=300), CELLS, {}) as display:
 
         def told(event: Event, after: float) -> tuple[str, float]:
             clock.seconds = 100.0 + after
@@ -48,18 +48,33 @@ def test_it_tells_what_is_done_what_is_at_work_and_how_long_still(clock):
             "2 of 4 done, 30 s left; at work:  (failed)",
             pytest.approx(1 / 2),
         )
-    lines = [line.strip() for line in printed.getvalue().splitlines()]
-    assert f"1/4 {one.name} done" in lines
-    assert f"2/4 {other.name} failed no luck" in lines
+    assert printed.getvalue().splitlines() == [f"1/4 {one.name} done", f"2/4 {other.name} failed no luck"]
+
+
+def test_what_was_done_before_the_start_is_no_measure_of_the_pace(clock):
+    one, other, *_ = CELLS
+    begun = {one.name: 0.5, other.name: 0.25}
+    with run_plan._Display(Console(file=io.StringIO(), width=300), CELLS, begun) as display:
+        (task,) = display._progress.tasks
+        display.show(Event(one, "starting"))
+        assert task.description == f"0 of 4 done; at work: {one.name} (starting)"
+        clock.seconds += 10
+        # A quarter of a cell in 10 seconds; 0.25, 0.75, 1 and 1 of the four are left.
+        display.show(Event(one, "epoch 3/4", 0.75))
+        assert task.description == f"0 of 4 done, 2 min 00 s left; at work: {one.name} (epoch 3/4)"
+        assert task.completed / task.total == pytest.approx(1 / 4)
+        clock.seconds += 10
+        display.show(Event(one, "done", 1.0, "done"))
+        assert task.description.startswith("1 of 4 done, 1 min 50 s left")
 
 
 def test_at_the_start_no_time_is_made_up(clock):
-    with run_plan._Display(Console(file=io.StringIO(), width=300), CELLS) as display:
+    with run_plan._Display(Console(file=io.StringIO(), width=300), CELLS, {}) as display:
         display.show(Event(CELLS[0], "starting"))
         (task,) = display._progress.tasks
         assert task.description == f"0 of 4 done; at work: {CELLS[0].name} (starting)"
 
 
 def test_nothing_left_to_do_is_no_error():
-    with run_plan._Display(Console(file=io.StringIO()), ()) as display:
+    with run_plan._Display(Console(file=io.StringIO()), (), {}) as display:
         assert [task.total for task in display._progress.tasks] == [1.0]

@@ -90,7 +90,7 @@ def test_what_is_no_outcome_of_that_kind_is_refused(kind, tmp_path):
         ({**payload, "schema": 2}, f"{path} has schema 2; this version of pliant reads 1: update pliant"),
         ({"schema": 1}, f"{path} and {name}.parquet do not hold one whole {name.replace('_', ' ')}: measure it again"),
         (broken, f"{path} and {name}.parquet do not hold one whole {name.replace('_', ' ')}: measure it again"),
-        ([], f"{path} is no saved {name.replace('_', ' ')}"),
+        ([], f"{path} is no saved {name.replace('_', ' ')}: name a folder that pliant has written"),
     ):
         path.write_text(json.dumps(content))
         with pytest.raises(InputError) as error:
@@ -104,3 +104,13 @@ def test_they_are_public():
         ShiftConsistency,
         ShiftMap,
     )
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["estimate", "low", "high", "rms", "folds"])
+def test_a_curve_has_each_number_for_each_strength(tmp_path, name):
+    path = OUTCOMES["curve"].save(tmp_path) / "accuracy_curve.json"
+    payload = json.loads(path.read_text())
+    path.write_text(json.dumps({**payload, name: payload[name][:-1]}))
+    with pytest.raises(InputError, match="do not hold one whole accuracy curve: measure it again"):
+        AccuracyCurve.load(tmp_path)

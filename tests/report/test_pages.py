@@ -320,7 +320,13 @@ def test_without_intervals_every_page_still_draws_its_charts(tmp_path):
         cells = [" ".join(cell.split()) for table in read(path).tables for row in table for cell in row]
         assert any(cell.endswith("none") or cell.endswith("[none]") for cell in cells)
         assert not any("nan" in cell for cell in cells)
-    assert "Too few images to say where sensitivity of b and a differs" in "".join(read(several).text)
+    assert "No intervals where a block of few images leaves a layer no pairs: nothing says where" in "".join(
+        read(several).text
+    )
+    assert "No intervals where a block of few images leaves a layer no pairs: resampling" in "".join(read(lone).text)
+    assert "No intervals" not in "".join(
+        read(report.single(fake_run.profile(0.1), tmp_path / "one", model="net", source="x")).text
+    )
 
 
 def test_a_chart_with_a_nan_is_an_error(tmp_path, monkeypatch):

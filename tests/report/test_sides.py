@@ -46,6 +46,29 @@ def test_the_sentence_names_the_layer_furthest_apart():
     )
 
 
+def test_where_there_is_no_interval_the_sentence_says_why():
+    def lacking(one, *layers, images=100):
+        replicates = one.profile.replicates.copy()
+        replicates[list(layers)] = np.nan
+        distances = one.profile.distances[:, :images]
+        return dataclasses.replace(
+            one, profile=dataclasses.replace(one.profile, replicates=replicates, distances=distances)
+        )
+
+    (sentence,) = Sides([PLAIN, lacking(BLURRED, 1)]).sentences()
+    assert sentence == (
+        "Sensitivity of blurred lies below that of plain at 2 of 2 layers, above at 0, at the others the interval "
+        "holds 0. No interval at 1 more, where a block of few images leaves a layer no pairs. Furthest apart at down: "
+        "0.600 -> 0.350 (-0.250 [-0.250, -0.250])."
+    )
+    for images, why in ((100, "where a block of few images leaves a layer no pairs"), (4, "with fewer than 5 images")):
+        (sentence,) = Sides([lacking(PLAIN, images=images), lacking(BLURRED, 0, 1, 2, 3, images=images)]).sentences()
+        assert sentence == (
+            f"No intervals {why}: nothing says where sensitivity of blurred and plain differs by more than chance. "
+            "Furthest apart at down: 0.600 -> 0.350 (-0.250 [none])."
+        )
+
+
 def test_layers_without_a_counterpart_are_named():
     longer = side("longer", 0.2, 0.3, 0.1, 0.6, 0.5, layers=("input", "conv1", "blur", "down", "conv2"))
     found = Sides([PLAIN, longer, BLURRED])

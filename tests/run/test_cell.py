@@ -8,9 +8,10 @@ import torch
 
 from pliant import records
 from pliant.data import load
-from pliant.plan import Cell, Measuring, Net, Task, Training
+from pliant.plan import Cell, Measuring, Net, Plan, Task, Training
 from pliant.run.cell import carry_out, learned, moments
-from pliant.run.rows import COLUMNS
+from pliant.run.plan import cost, outlook
+from pliant.run.rows import CHECKPOINT, COLUMNS
 from pliant.training import checkpoint
 
 CELL = Cell(
@@ -128,15 +129,23 @@ def test_killed_after_an_epoch_it_ends_with_the_same_bytes(folder, tmp_path, mon
         if self.epoch == epoch:
             raise Killed
 
+    place = tmp_path / CELL.name
     threads = torch.get_num_threads()
     with monkeypatch.context() as patched:
         kept = checkpoint.Checkpoint.save
         patched.setattr(checkpoint.Checkpoint, "save", save)
         with pytest.raises(Killed):
-            carry_out(CELL, tmp_path, threads=1)
-    assert (tmp_path / "checkpoint.safetensors").exists()
-    carry_out(CELL, tmp_path, threads=1)
+            carry_out(CELL, place, threads=1)
+    left = outlook(Plan("one", (CELL,)), tmp_path)
+    assert left.begun == {CELL.name: epoch / 2}
+    assert left.seconds == pytest.approx(cost(CELL) * (1 - epoch / 2))
+    other = replace(CELL, seed=1)
+    (tmp_path / other.name).mkdir()
+    for content in (b"", (place / CHECKPOINT).read_bytes()):
+        (tmp_path / other.name / CHECKPOINT).write_bytes(content)
+        assert outlook(Plan("other", (other,)), tmp_path).begun == {}
+    carry_out(CELL, place, threads=1)
     torch.set_num_threads(threads)
     for name in ("measurements.parquet", "weights.safetensors"):
-        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
-    assert not (tmp_path / "checkpoint.safetensors").exists()
+        assert (place / name).read_bytes() == (folder / name).read_bytes()
+    assert not (place / CHECKPOINT).exists()

@@ -119,6 +119,16 @@ def test_what_is_whole_is_gathered_whatever_the_version(tmp_path):
 )
 def test_a_cell_that_cannot_be_compared_ends_the_run_at_once(tmp_path, other, said):
     engine = MadeUp({PLAN.cells[1].name: other})
-    with pytest.raises(InputError, match=f"mixes runs that differ in {said}, "):
+    odd = PLAN.cells[1]
+    away = tmp_path / odd.name / "refused.json"
+    with pytest.raises(InputError, match=f"mixes runs that differ in {said}, ") as error:
         execute_plan(PLAN, tmp_path, engine)
+    assert str(error.value).endswith(
+        f" Or go on as the others were made: the record of {odd.name}, which ended last, is set aside as {away}"
+    )
     assert engine.begun == list(PLAN.cells[:2])
+    assert records.read_json(away)["cell"] == odd.identity
+    left = outlook(PLAN, tmp_path)
+    assert (left.done, left.missing) == (PLAN.cells[:1], PLAN.cells[1:])
+    assert execute_plan(PLAN, tmp_path, MadeUp()) == ()
+    assert outlook(PLAN, tmp_path).missing == ()

@@ -1,21 +1,25 @@
 """Plans carried out on a Ray cluster of this machine: the same measurements as by local processes."""
 
+import io
 import os
+import platform
 import signal
 import threading
 import time
 import uuid
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from pliant._checks import InputError
 from pliant.plan import Cell, Measuring, Net, Plan, Task, Training
 from pliant.run import ray as engine
 from pliant.run.cell import carry_out
 from pliant.run.plan import execute_plan
 from pliant.run.ray import Ray
 from pliant.run.rows import gather
-
-pytestmark = pytest.mark.slow
 
 PLAN = Plan(
     "digits",
@@ -32,6 +36,35 @@ PLAN = Plan(
 )
 
 
+@pytest.mark.parametrize("data", ["pictures", "digits"])
+def test_a_worker_finds_a_folder_beside_the_head(tmp_path, monkeypatch, data):
+    """Wherever the worker runs, and the cell stays the same."""
+    cell = replace(PLAN.cells[0], task=Task("labels", data))
+    head, worker = tmp_path / "head", tmp_path / "worker"
+    worker.mkdir()
+    monkeypatch.chdir(worker)
+    found = []
+
+    def carry_out(given, folder, threads):
+        found.append((given, Path.cwd()))
+        (folder / "record.json").write_text("{}")
+
+    monkeypatch.setattr("pliant.run.cell.carry_out", carry_out)
+    if data == "pictures":
+        with pytest.raises(InputError) as error:
+            engine._carried_out(cell.to_json(), 1, str(head))
+        assert str(error.value) == (
+            f"the worker on {platform.node()} has no {head / data}: put the data there, or name a folder that all "
+            "workers share"
+        )
+        (head / data).mkdir(parents=True)
+    with zipfile.ZipFile(io.BytesIO(engine._carried_out(cell.to_json(), 1, str(head)))) as files:
+        assert files.namelist() == ["record.json"]
+    assert found == [(cell, head if data == "pictures" else worker)]
+    assert Path.cwd() == worker
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # before the cluster starts
@@ -66,11 +99,11 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_measurements(tmp_path, mon
 def _noted(starts):
     """The work of a worker, which leaves a file for each cell that it begins: the name says which process."""
 
-    def carried_out(payload, threads):
+    def carried_out(payload, threads, head):
         from pliant.run.ray import _carried_out
 
         (starts / f"{os.getpid()}-{uuid.uuid4().hex}").touch()
-        return _carried_out(payload, threads)
+        return _carried_out(payload, threads, head)
 
     return carried_out
 

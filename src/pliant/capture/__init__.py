@@ -2,7 +2,7 @@
 
 from pliant.capture.calls import INPUT, OUTPUT, Call, capture, replaced, trace
 from pliant.capture.layers import PRESETS, select
-from pliant.capture.state import batch_norm, has_fresh_batch_norm, kept
+from pliant.capture.state import batch_norm, has_fresh_batch_norm, kept, zero_batch_norm
 
 __all__ = [
     "INPUT",
@@ -16,4 +16,5 @@ __all__ = [
     "replaced",
     "select",
     "trace",
+    "zero_batch_norm",
 ]

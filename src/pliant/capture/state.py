@@ -49,7 +49,8 @@ def batch_norm(model: nn.Module, protocol: BatchNorm, calibration: Tensor | None
 
     "as_is" changes nothing. "untouched" sets mean 0 and variance 1, a net that has never seen data. "calibrated"
     takes the statistics of the images `calibration` (n, ...) in one forward pass, in which only the batch-norm
-    layers are in training mode. Call within `kept`. Raises `InputError` for "calibrated" without images.
+    layers are in training mode. It takes the memory of all images at once: each layer normalises by the whole batch
+    before the next one sees it. Call within `kept`. Raises `InputError` for "calibrated" without images.
     """
     if protocol not in BATCH_NORMS:
         raise unknown("batch_norm", protocol, BATCH_NORMS)
@@ -81,6 +82,18 @@ def has_fresh_batch_norm(model: nn.Module) -> bool:
         mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
         for mean, variance in held
     )
+
+
+def zero_batch_norm(model: nn.Module) -> list[str]:
+    """The names of the batch-norm layers whose weights are all zero: they say the same of all images.
+
+    Many residual nets begin so at the end of each branch (Goyal et al. 2017), and their blocks pass on their input.
+    """
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.affine and not module.weight.any()
+    ]
 
 
 def _norms(model: nn.Module) -> list[_BatchNorm]:

@@ -8,6 +8,7 @@ from torch import nn
 
 from pliant import zoo
 from pliant._checks import require
+from pliant.capture import has_fresh_batch_norm, zero_batch_norm
 from pliant.surgery import Surgery, adaptive_sampling, antialias
 
 CHANGES: dict[str, Callable[[nn.Module], Surgery]] = {"antialias": antialias, "adaptive-sampling": adaptive_sampling}
@@ -24,11 +25,15 @@ def load(
     std: tuple[float, ...] | None = None,
     seed: int,
 ) -> zoo.Loaded:
-    """The model of that name, such as "resnet18" or "resnet18+antialias"; all else as in `zoo.load`."""
+    """The model of that name, such as "resnet18" or "resnet18+antialias"; all else as in `zoo.load`.
+
+    Where batch norm has seen no data, its source says which of its layers have weights that are all zero.
+    """
     base, _, change = name.rpartition("+")
     if change not in CHANGES or not base:
         base, change = name, ""
     loaded = zoo.load(base, pretrained=pretrained, weights=weights, size=size, mean=mean, std=std, seed=seed)
+    loaded = replace(loaded, source=loaded.source + _zeros(loaded.model))
     if not change:
         return loaded
     surgery = CHANGES[change](loaded.model)
@@ -37,4 +42,16 @@ def load(
     said = f"{len(surgery.replaced)} layers replaced{left}"
     return replace(
         loaded, model=surgery.model.eval(), name=name, source=f"{loaded.source} Changed by {change}: {said}."
+    )
+
+
+def _zeros(model: nn.Module) -> str:
+    """A sentence on batch norm that silences what comes before it; empty where there is none, or it is trained."""
+    found = zero_batch_norm(model) if has_fresh_batch_norm(model) else []
+    if not found:
+        return ""
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return (
+        f" Untrained: the weights of batch norm {found[0]}{more} are all 0: residual branches that end there add "
+        "nothing, and their blocks pass the input on."
     )

@@ -18,7 +18,7 @@ from pliant._checks import require
 from pliant.cli import changed
 from pliant.cli.family import member
 from pliant.cli.measure import listed
-from pliant.cli.sample import Sample, device_called
+from pliant.cli.sample import CALIBRATION, Sample, device_called
 from pliant.cli.shift import shifts_up_to
 from pliant.deform import Circular, ThinPlate
 from pliant.measurement import accuracy_under, shift_consistency, worst_case
@@ -44,6 +44,7 @@ def compare(
     reach: Annotated[str, Parameter(name=["--reach", "--strength"])] = "4.5%",
     padding: Literal["zeros", "border", "reflection"] = "border",
     batch_norm: Literal["as_is", "untouched", "calibrated"] = "as_is",
+    calibration: int = CALIBRATION,
     limit: int = 128,
     block: int = 128,
     shift: str = "14%",
@@ -52,6 +53,8 @@ def compare(
     seed: int = 0,
     on_bad_image: Literal["skip", "refuse"] = "skip",
     size: int | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
     device: str | None = None,
     out: Path | None = None,
 ) -> int:
@@ -87,6 +90,8 @@ def compare(
         What stands outside an image.
     batch_norm
         "as_is"; for untrained models also "untouched" (mean 0, variance 1) or "calibrated" (on other images).
+    calibration
+        Images for --batch-norm calibrated, all at once, as of pliant measure.
     limit
         Measure this many images, evenly spaced over the folder or the first ones of a data set; 0 for all.
     block
@@ -103,6 +108,10 @@ def compare(
         Leave out images that cannot be used, and list them, or refuse to go on.
     size
         Pixels a side, instead of each model's own.
+    mean
+        For normalising, one for each channel, instead of each model's own.
+    std
+        For normalising, one for each channel, instead of each model's own.
     device
         cpu, cuda; a GPU if there is one.
     out
@@ -124,9 +133,9 @@ def compare(
     place = device_called(device)
     sides: list[Side] = []
     for title, name, file in zip(_titles(models), models, weights or [None] * len(models), strict=True):
-        loaded = changed.load(name, pretrained=not untrained, weights=file, size=size, seed=seed)
+        loaded = changed.load(name, pretrained=not untrained, weights=file, size=size, mean=mean, std=std, seed=seed)
         largest = shifts_up_to(shift, loaded.size)
-        sample = Sample(loaded, images, limit, on_bad_image, batch_norm)
+        sample = Sample(loaded, images, limit, on_bad_image, batch_norm, calibration)
         model, width = loaded.model.to(place), loaded.size[1]
         norm = {"batch_norm": batch_norm, "calibration": sample.calibration()}
         fed: dict[str, Any] = {"preprocess": loaded.normalise, "seed": seed, "block": block, **norm}

@@ -81,7 +81,10 @@ def demo(
 
 
 class _Display:
-    """One line for the net at work: what it does, how far, how accurate, how long still."""
+    """One line for the net at work: what it does, how far, how accurate, how long still.
+
+    Where the output is no terminal, a line for each thing that it begins.
+    """
 
     def __init__(self, console: Console):
         self._progress = Progress(
@@ -90,10 +93,11 @@ class _Display:
             TextColumn("{task.description}"),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("loading", total=None, run="")
         self._console = console
-        self._run = ""
+        self._run, self._what = "", ""
 
     def __enter__(self) -> "_Display":
         self._progress.start()
@@ -104,9 +108,11 @@ class _Display:
 
     def show(self, stage: Stage) -> None:
         """Bring the line to where the study stands."""
-        if stage.run != self._run:
-            self._run = stage.run
-            self._console.print(f"{stage.number}/{stage.nets} {stage.run}")
+        plain = not self._console.is_terminal
+        if stage.run != self._run or (plain and stage.what != self._what):
+            self._run, self._what = stage.run, stage.what
+            what = f" {stage.what}" if plain else ""
+            self._console.print(f"{stage.number}/{stage.nets} {stage.run}{what}", highlight=False, soft_wrap=True)
         done = stage.training
         if done is None:
             self._progress.update(self._task, description=stage.what, run=stage.run, completed=0)

@@ -19,6 +19,9 @@ def layers(
 ) -> int:
     """List the layers of a model in the order in which they run, with their shapes and the presets that hold them.
 
+    In brackets stands the name that a preset gives a layer, where it has another one: blocks (layer1.0) is what
+    `pliant measure` calls layer1.0, the block that ends in the layer on that line.
+
     Parameters
     ----------
     model
@@ -37,10 +40,14 @@ def layers(
     with kept(loaded.model):
         calls = trace(loaded.model.eval(), loaded.normalise(images))
     chosen = select(loaded.model, calls, listed(layers))
+    listing = {call.name for call in chosen}
     held = {}
     for preset in ("blocks", "convs", "stages"):
         for call in PRESETS[preset](loaded.model, calls):
-            held.setdefault(call.name, []).append(preset)
+            if call.name in listing:
+                held.setdefault(call.name, []).append(preset)
+            else:  # a container, where the layer is listed whose output it hands on
+                held.setdefault(call.repeats, []).append(f"{preset} ({call.name})")
     table = Table(box=None, pad_edge=False)
     for title in ("layer", "kind", "shape", "presets"):
         table.add_column(title, no_wrap=title == "layer", overflow="fold")

@@ -18,7 +18,8 @@ from pliant._checks import InputError, require, unknown
 from pliant.capture import INPUT, has_fresh_batch_norm, kept, select, trace
 from pliant.cli import changed
 from pliant.cli.family import member
-from pliant.cli.sample import Sample, device_called
+from pliant.cli.plain import Minutely
+from pliant.cli.sample import CALIBRATION, Sample, device_called
 from pliant.cli.shift import shifts_up_to
 from pliant.deform import Deformation, Lie
 from pliant.measurement import WorstCase, shift_consistency
@@ -28,7 +29,7 @@ from pliant.measurement.ascent import check_gradients, check_settings
 from pliant.measurement.naming import metric_named
 from pliant.outcomes import ShiftConsistency
 from pliant.profile import Profile
-from pliant.report import terminal
+from pliant.report import terminal, wording
 
 DRAWS, BUDGET = 8, 20
 WORST = "worst_case.csv"
@@ -48,6 +49,7 @@ def measure(
     reach: Annotated[str, Parameter(name=["--reach", "--strength"])] = "4.5%",
     padding: Literal["zeros", "border", "reflection"] = "border",
     batch_norm: Literal["as_is", "untouched", "calibrated"] | None = None,
+    calibration: int = CALIBRATION,
     limit: int = 128,
     block: int = 128,
     seed: int = 0,
@@ -103,8 +105,11 @@ def measure(
     padding
         What stands outside an image.
     batch_norm
-        "as_is"; for untrained models "untouched" (mean 0, variance 1) or "calibrated" (on 512 other images in one
-        forward pass), of --untrained both if neither is given. Gate, worst case and shifts are then those of the first.
+        "as_is"; for untrained models "untouched" (mean 0, variance 1) or "calibrated" (on other images in one forward
+        pass), of --untrained both if neither is given. Gate, worst case and shifts are then those of the first.
+    calibration
+        Images for --batch-norm calibrated. All go through the model at once, as batch norm is defined: 512 of 224
+        pixels take some 6 GB in a resnet50. Fewer take less, and give another number.
     limit
         Measure this many images, evenly spaced over the folder or the first ones of a data set; 0 for all.
     block
@@ -181,18 +186,18 @@ def measure(
         _check_search(loaded, deformation, metric, listed(worst_at), draws, budget)
     fresh = has_fresh_batch_norm(loaded.model)
     both = batch_norm is None and untrained and fresh
-    sample = Sample(loaded, images, limit, on_bad_image, "calibrated" if both else batch_norm or "as_is")
-    hint = "; compare with --batch-norm calibrated."
+    sample = Sample(loaded, images, limit, on_bad_image, "calibrated" if both else batch_norm or "as_is", calibration)
+    lacking = ""
     try:
-        calibration = sample.calibration()
+        calibrating = sample.calibration()
     except InputError as error:
         if not both or on_bad_image == "refuse":
             raise
-        calibration, both, hint = None, False, f", and cannot be calibrated. {error}"
+        calibrating, both, lacking = None, False, str(error)
     feeding: dict[str, Any] = {
         "seed": seed,
         "batch_norm": "untouched" if both else batch_norm or "as_is",
-        "calibration": calibration,
+        "calibration": calibrating,
         "preprocess": loaded.normalise,
         "block": block,
     }
@@ -204,11 +209,17 @@ def measure(
         **feeding,
     }
     place = device_called(device)
-    with Progress(console=console, transient=True) as progress:
+    line = Minutely(console)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
 
         def shown(what: str) -> Callable[[int], None]:
             task = progress.add_task(what, total=sample.count)
-            return lambda done: progress.update(task, completed=done)
+
+            def hear(done: int) -> None:
+                progress.update(task, completed=done)
+                line.say(f"{what}: {done:,} of {sample.count:,} images")
+
+            return hear
 
         loaded.model.to(place)
         shifted: ShiftConsistency | None = None
@@ -240,6 +251,8 @@ def measure(
     if shifted is not None:
         console.print(Text(f"Shift consistency: {shifted}"), soft_wrap=True, highlight=False)
     if fresh and not both and batch_norm in (None, "as_is"):
+        lacking = lacking or sample.lacking()
+        hint = f", and cannot be calibrated. {lacking}" if lacking else "; compare with --batch-norm calibrated."
         console.print(
             Text(f"Untrained: batch norm stands at mean 0, variance 1{hint}"), soft_wrap=True, highlight=False
         )
@@ -271,7 +284,7 @@ def _gate(profile: Profile, limit: float, at: str | None, console: Console) -> i
     for name in names:
         reason = profile.undefined.get(name)
         if reason is None and not math.isfinite(profile[name].low):
-            reason = "too few images for an interval"
+            reason = f"no interval {wording.no_interval(profile.images)}"
         if reason is not None:
             raise InputError(
                 f"--fail-above cannot judge layer {name!r}: {reason}. Choose others with --layers or --at."
@@ -292,7 +305,8 @@ def _judged(names: list[str]) -> str:
 
 def listed(layers: str) -> str | list[str]:
     """A preset, a glob or a name; or several with commas between them."""
-    return layers.split(",") if "," in layers else layers
+    names = [name.strip() for name in layers.split(",")]
+    return names if len(names) > 1 else names[0]
 
 
 def _names(loaded: zoo.Loaded, layers: str | list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from pliant import records
 from pliant._checks import require
-from pliant.plan import Plan
+from pliant.plan import Cell, Plan
 from pliant.run.plan import Engine, Event, cost, execute_plan, outlook
 
 
@@ -66,7 +67,8 @@ def run(
             console.print(f"  {'done   ' if cell in before.done else 'missing'} {cell.name}", highlight=False)
         return 0
     records.check_writable(folder)
-    with _Display(console, before.missing) as display:
+    begun = before.begun if engine == "local" else {}  # a worker of a cluster begins anew
+    with _Display(console, before.missing, begun) as display:
         failed = execute_plan(what, folder, _engine(engine, count, address), display.show)
     if what.name == "ruderman2018":
         from pliant.run.illustrations import write_illustrations
@@ -102,13 +104,19 @@ def _duration(seconds: float) -> str:
 class _Display:
     """One bar for all runs: how many are done, which are at work, how long still."""
 
-    def __init__(self, console: Console, missing: tuple) -> None:
+    def __init__(self, console: Console, missing: tuple[Cell, ...], begun: Mapping[str, float]) -> None:
         self._left = {cell.name: cost(cell) for cell in missing}
         self._whole = sum(self._left.values()) or 1.0
         self._count, self._done, self._start = len(missing), 0, time.perf_counter()
+        self._begun = begun
+        self._before = sum(self._left[name] * share for name, share in begun.items()) / self._whole
         self._at_work: dict[str, float] = {}
         self._progress = Progress(
-            BarColumn(bar_width=24), TextColumn("{task.description}"), console=console, transient=True
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("starting", total=self._whole)
         self._console = console
@@ -128,13 +136,18 @@ class _Display:
             self._at_work.pop(name, None)
             self._left.pop(name, None)
             self._console.print(
-                f"{self._done}/{self._count} {name} {event.end} {event.why}".rstrip(), highlight=False, markup=False
+                f"{self._done}/{self._count} {name} {event.end} {event.why}".rstrip(),
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
         else:
-            self._at_work[name] = event.share
-        share = sum(self._left[key] * (1 - self._at_work.get(key, 0.0)) for key in self._left) / self._whole
+            self._at_work[name] = max(event.share, self._begun.get(name, 0.0))
+        reached = {**self._begun, **self._at_work}
+        share = sum(cost * (1 - reached.get(key, 0.0)) for key, cost in self._left.items()) / self._whole
+        since = 1 - share - self._before  # what was done before took none of the time since the start
         seconds = time.perf_counter() - self._start
-        left = f", {_duration(seconds * share / (1 - share))} left" if 0 < share < 0.99 else ""
+        left = f", {_duration(seconds * share / since)} left" if share > 0 and since > 0.01 else ""
         said = "; ".join(f"{key}" for key in self._at_work)
         self._progress.update(
             self._task,

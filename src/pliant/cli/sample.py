@@ -15,21 +15,30 @@ from pliant.data.loading import names_dataset
 
 PHOTOGRAPHS = 64
 CALIBRATION = 512
+"""Images to calibrate batch norm on, if not told otherwise."""
 
 
 class Sample:
     """The images of a measurement, resized and cropped for a model: a folder's, the test images of a data set, or
     crops of the embedded photographs.
 
+    calibration: how many others to calibrate batch norm on, where `batch_norm` asks for it.
     batches: tensors (n, c, h, w) in [0, 1], or one. count: how many images. labels: their classes, where known, of so
     many `classes`.
     """
 
-    def __init__(self, loaded: zoo.Loaded, images: str | None, limit: int, on_bad_image: str, batch_norm: str) -> None:
+    def __init__(
+        self, loaded: zoo.Loaded, images: str | None, limit: int, on_bad_image: str, batch_norm: str, calibration: int
+    ) -> None:
         self.batches: Tensor | ImageFolder
         self.labels: Int64[Tensor, " n"] | None = None
         self.classes = 0
-        self._wants_calibration = batch_norm == "calibrated"
+        require(calibration >= 2, f"--calibration {calibration}: at least 2 images to take the statistics of")
+        require(
+            calibration == CALIBRATION or batch_norm == "calibrated",
+            f"--calibration {calibration} is of calibrated batch norm: give --batch-norm calibrated too",
+        )
+        self._others = calibration if batch_norm == "calibrated" else 0
         self._left_out: tuple[Skipped, ...] = ()
         if images is None:
             self._read_photographs(loaded, limit)
@@ -46,7 +55,7 @@ class Sample:
             "photographs are square and in colour: give a folder with --images",
         )
         self.count = min(limit or PHOTOGRAPHS, PHOTOGRAPHS)
-        crops = photographs(loaded.size[0], self.count + (CALIBRATION if self._wants_calibration else 0))
+        crops = photographs(loaded.size[0], self.count + self._others)
         self._rest = crops[self.count :].float() / 255
         self.batches = crops[: self.count].float() / 255
         self._source = f"{self.count} c{SOURCE[1:]}"
@@ -56,20 +65,30 @@ class Sample:
         self.count = min(limit or len(found.test_images), len(found.test_images))
         self.labels, self.classes = found.test_labels[: self.count], len(found.classes)
         self.batches = _fitted(found.test_images[: self.count], loaded)
-        self._rest = _fitted(found.train_images[:CALIBRATION], loaded) if self._wants_calibration else self.batches[:0]
+        self._rest = _fitted(found.train_images[: self._others], loaded) if self._others else self.batches[:0]
         self._source = f"{self.count:,} test images of {found.name}. {found.source}"
         self._left_out = found.skipped
 
     def calibration(self) -> Tensor | None:
         """Other images, to calibrate batch norm with; None if nobody asked."""
-        if not self._wants_calibration:
+        if not self._others:
             return None
         if isinstance(self.batches, Tensor):
             return self._rest
-        others = self.batches.others(CALIBRATION)
+        others = self.batches.others(self._others)
         images = torch.cat(list(others))
         self._left_out = others.skipped
         return images
+
+    def lacking(self) -> str:
+        """Why no other images are left to calibrate batch norm with; empty where there are some."""
+        if isinstance(self.batches, Tensor):
+            return ""
+        try:
+            self.batches.others(CALIBRATION)
+        except InputError as error:
+            return str(error)
+        return ""
 
     def source(self) -> str:
         """Where the images come from; complete after they were measured."""

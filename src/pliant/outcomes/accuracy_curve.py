@@ -109,10 +109,10 @@ class AccuracyCurve(Table):
 
 
 def _built(payload: dict[str, Any], samples: pd.DataFrame) -> AccuracyCurve:
-    estimate, low, high = decoded(payload["area"]).tolist()
+    estimate, low, high = decoded(payload["area"], 3).tolist()
     correct = samples.sort_values(by=["index", "strength"])["correct"].to_numpy(bool)
     return AccuracyCurve(
-        **{name: decoded(payload[name]) for name in _ARRAYS},
+        **{name: decoded(payload[name], len(payload["strengths"])) for name in _ARRAYS},
         area=Interval(estimate, low, high, payload["level"], payload["images"]),
         level=payload["level"],
         correct=correct.reshape(payload["images"], len(payload["strengths"])),

@@ -59,7 +59,7 @@ class ShiftConsistency:
 
 
 def _built(payload: dict[str, Any], samples: pd.DataFrame) -> ShiftConsistency:
-    estimate, low, high = decoded(payload["interval"]).tolist()
+    estimate, low, high = decoded(payload["interval"], 3).tolist()
     agreement = samples.sort_values("index")["agreement"].to_numpy(np.float64)
     return ShiftConsistency(
         interval=Interval(estimate, low, high, payload["level"], payload["images"]),

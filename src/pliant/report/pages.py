@@ -98,6 +98,7 @@ def single(
         skipped=skipped,
         command=command,
         rise=wording.rise(profile),
+        without_intervals=wording.without_intervals(profile),
         rises_at=(wording.rises_most(profile) or (None,))[0],
         deformation=wording.deformation(profile.protocol),
         is_sensitivity=wording.is_sensitivity(profile),

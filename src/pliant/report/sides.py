@@ -145,16 +145,19 @@ class Sides:
         assert before is not None
         assert after is not None
         furthest = f"urthest apart at {line.name}: {before.estimate:.3f} -> {after.estimate:.3f} ({signed(most)})."
-        if not any(difference.has_ends for _, difference, _, _ in found):
+        why = wording.no_interval(self.first.profile.images)
+        judged = sum(difference.has_ends for _, difference, _, _ in found)
+        if not judged:
             return (
-                f"Too few images to say where {quantity} of {other.title} and {self.first.title} differs by more than "
-                f"chance; f{furthest}"
+                f"No intervals {why}: nothing says where {quantity} of {other.title} and {self.first.title} differs by "
+                f"more than chance. F{furthest}"
             )
         below = sum(difference.high < 0 for _, difference, _, _ in found)
         above = sum(difference.low > 0 for _, difference, _, _ in found)
+        without = f"No interval at {len(found) - judged} more, {why}. " if judged < len(found) else ""
         return (
             f"{wording.capitalised(quantity)} of {other.title} lies below that of {self.first.title} at {below} of "
-            f"{len(found)} layers, above at {above}, at the others the interval holds 0. F{furthest}"
+            f"{judged} layers, above at {above}, at the others the interval holds 0. {without}F{furthest}"
         )
 
 

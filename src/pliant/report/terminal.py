@@ -12,7 +12,6 @@ from pliant.report.left_out import LeftOut
 from pliant.report.sides import Side, Sides, signed
 from pliant.report.wording import rises_most
 from pliant.stats import Interval
-from pliant.stats.interval import FEWEST
 
 __all__ = ["rises_most", "show", "show_left_out", "show_rises", "show_sides", "show_worst"]
 
@@ -43,10 +42,8 @@ def show(profile: Profile, console: Console) -> None:
             line.append(f"{drawn:<{bar_width}}", "cyan").append(f"  {numbers[i]:>{number_width}}")
         console.print(line, no_wrap=True, overflow="crop", highlight=False)
     console.print(Text(f"{_how(profile)}; the longest bar is {highest:.3f}", "dim"), highlight=False)
-    if any(not profile[name].has_ends for name in profile.layers if name not in profile.undefined):
-        few = profile.images < FEWEST
-        why = f"with fewer than {FEWEST} images" if few else "where a block of few images leaves a layer no pairs"
-        console.print(f"No intervals {why}: resampling says nothing of others.")
+    if said := wording.without_intervals(profile):
+        console.print(said)
 
 
 def show_rises(profiles: Sequence[Profile], console: Console) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pliant.profile import Profile
 from pliant.stats import Interval
+from pliant.stats.interval import FEWEST
 
 
 def defined(profile: Profile, layer: str) -> Interval | None:
@@ -34,6 +35,20 @@ def rise(profile: Profile) -> str:
     i, step = found
     end = float(profile.estimate[i])
     return f"{subject} rises most at {profile.layers[i]}: {end - step:.3f} -> {end:.3f} (+{step:.3f})"
+
+
+def no_interval(images: int) -> str:
+    """Where an estimate of so many images has no interval, to go on with "no interval"."""
+    return (
+        f"with fewer than {FEWEST} images" if images < FEWEST else "where a block of few images leaves a layer no pairs"
+    )
+
+
+def without_intervals(profile: Profile) -> str:
+    """A sentence that says why layers have no interval; empty where all that have an estimate have one."""
+    if all(profile[name].has_ends for name in profile.layers if name not in profile.undefined):
+        return ""
+    return f"No intervals {no_interval(profile.images)}: resampling says nothing of others."
 
 
 def is_sensitivity(profile: Profile) -> bool:

@@ -21,7 +21,7 @@ from pliant.measurement import measure_each
 from pliant.nets import cifar_net, imagenet_net, layers_of, smooth_filters
 from pliant.plan import Cell, Task
 from pliant.profile import Profile
-from pliant.run.rows import COLUMNS, write_cell
+from pliant.run.rows import CHECKPOINT, COLUMNS, write_cell
 from pliant.run.smoothness import of_layers
 from pliant.training import Checkpoint, History, Progress, accuracy, save_weights, train
 from pliant.training.precision import resolve
@@ -34,7 +34,6 @@ LEARNED = 0.1
 _FAMILIES = {"cifar": cifar_net, "imagenet": imagenet_net}
 _TESTED = 2_000  # images to tell the accuracy on
 _PARTS = 32  # of the training, at whose ends the filters are read: they need no images
-_CHECKPOINT = "checkpoint.safetensors"
 
 Tell = Callable[[str, float], None]
 """Hears what a cell does, and which share of it is done."""
@@ -58,7 +57,7 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
         steps, history, precision, hits, fitted = 0, [], None, {}, True
     else:
         steps = max(1, len(images.train) // min(cell.training.batch_size, len(images.train))) * cell.training.epochs
-        trained, before = _train(cell, net, images, ledger, folder / _CHECKPOINT, steps, tell, start)
+        trained, before = _train(cell, net, images, ledger, folder / CHECKPOINT, steps, tell, start)
         history, precision, start = trained.to_json(), trained.precision, start - before
         hits = {"train": ledger.accuracy(steps, "train"), "test": ledger.accuracy(steps, "test")}
         fitted = hits["train"] >= (MEMORISED if memorises(cell.task) else learned(images.train_labels))
@@ -80,7 +79,7 @@ def carry_out(cell: Cell, folder: Path, threads: int = 1, tell: Tell = lambda wh
         images=len(images.probe[: cell.measuring.images]),
         data=_digest(cell.task),
     )
-    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def memorises(task: Task) -> bool:

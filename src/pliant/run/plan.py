@@ -1,15 +1,18 @@
 """A `Plan` carried out: what is done is kept, what failed or is missing is run, and all numbers are gathered."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+import safetensors
 
 from pliant import records
 from pliant._checks import InputError
 from pliant.paper.results import check_together, ended
 from pliant.plan import Cell, Plan
-from pliant.run.rows import gather, is_done
+from pliant.run.rows import CHECKPOINT, gather, is_done, set_aside
 
 MEASUREMENTS = "measurements.parquet"
 
@@ -38,11 +41,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a plan still takes: cells that are done, and missing; seconds that the missing ones take, one at a time."""
+    """What a plan still takes: cells that are done, and missing; seconds that the missing ones take, one at a time.
+
+    begun: the share of a missing cell, by its name, that its checkpoint holds, for those that have one.
+    """
 
     done: tuple[Cell, ...]
     missing: tuple[Cell, ...]
     seconds: float
+    begun: Mapping[str, float] = field(default_factory=dict)
 
 
 def execute_plan(
@@ -52,7 +59,8 @@ def execute_plan(
 
     plan.json first, a folder for each cell, measurements.parquet last. Killed at any instant and called again it goes
     on, each cell from its last checkpoint. Raises `InputError` if the folder holds another plan, runs that could not be
-    compared with those made now, or if no cell succeeds; and as soon as a cell ends that cannot be compared.
+    compared with those made now, or if no cell succeeds; and as soon as a cell ends that cannot be compared, whose
+    record is set aside.
     """
     failed = []
     records.check_writable(folder)
@@ -68,7 +76,14 @@ def execute_plan(
                 failed.append(name)
             elif event.end:
                 done[name] = records.read_json(folder / name / "record.json")
-                check_together(folder, plan, done)
+                try:
+                    check_together(folder, plan, done)
+                except InputError as error:
+                    away = set_aside(folder / name)
+                    raise InputError(
+                        f"{error}. Or go on as the others were made: the record of {name}, which ended last, is set "
+                        f"aside as {away}"
+                    ) from None
         gather(folder, plan)
     return tuple(failed)
 
@@ -93,7 +108,9 @@ def outlook(plan: Plan, folder: Path) -> Outlook:
         records.check_present(folder, found, plan.threads)
     measured = [(cost(cell), found[cell.name]["seconds"]) for cell in done]
     pace = sum(seconds for _, seconds in measured) / sum(guess for guess, _ in measured) if measured else 1.0
-    return Outlook(done, missing, pace * sum(map(cost, missing)))
+    begun = {cell.name: share for cell in missing if (share := _begun(folder / cell.name, cell))}
+    left = sum(cost(cell) * (1 - begun.get(cell.name, 0.0)) for cell in missing)
+    return Outlook(done, missing, pace * left, begun)
 
 
 def _is_claimed(plan: Plan, folder: Path) -> bool:
@@ -104,6 +121,18 @@ def _is_claimed(plan: Plan, folder: Path) -> bool:
     if held.identity != plan.identity:
         raise InputError(f"{folder} holds the plan {held.identity}, not {plan.identity}: name another folder")
     return True
+
+
+def _begun(folder: Path, cell: Cell) -> float:
+    """The share of the cell's training that a checkpoint in its folder holds; 0 without one that fits."""
+    if cell.training is None:
+        return 0.0
+    try:
+        with safetensors.safe_open(folder / CHECKPOINT, framework="numpy") as file:
+            held = json.loads(file.metadata()["checkpoint"])
+        return held["epoch"] / cell.training.epochs if held["beside"]["making"]["cell"] == cell.identity else 0.0
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def cost(cell: Cell) -> float:

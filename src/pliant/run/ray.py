@@ -2,15 +2,17 @@
 
 import io
 import os
+import platform
 import tempfile
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, chdir, nullcontext
 from pathlib import Path
 from typing import Any
 
 from pliant import records
-from pliant._checks import InputError
+from pliant._checks import InputError, require
 from pliant.plan import Cell
 from pliant.run.plan import Event
 from pliant.run.rows import write_failure
@@ -24,7 +26,8 @@ class Ray:
 
     address: of a running cluster; a new one on this machine if None. gpus: share of a GPU that a cell takes. A cell
     whose worker is lost is begun anew elsewhere, three times at most. The workers need no common disk: they send what
-    they wrote, and the head puts it in its place.
+    they wrote, and the head puts it in its place. Only a data set that is a folder must be there for each of them; a
+    relative one is looked for from the folder in which the head was started.
     """
 
     def __init__(self, address: str | None = None, gpus: float = 0.25) -> None:
@@ -47,7 +50,7 @@ class Ray:
             while waiting or under_way:
                 while waiting and len(under_way) < _places(ray, threads, gpus):
                     cell = waiting.popleft()
-                    under_way[remote.remote(cell.to_json(), threads)] = cell
+                    under_way[remote.remote(cell.to_json(), threads, str(Path.cwd()))] = cell
                     yield Event(cell, "on the cluster")
                 for done in ray.wait(list(under_way), timeout=_LOOK)[0]:
                     yield _end(ray, done, under_way.pop(done), folder)
@@ -77,17 +80,32 @@ def _end(ray: Any, done: Any, cell: Cell, folder: Path) -> Event:
     return Event(cell, "done", 1.0, "done")
 
 
-def _carried_out(payload: dict[str, Any], threads: int) -> bytes:
-    """On a worker: the files of a finished cell, as a zip."""
+def _carried_out(payload: dict[str, Any], threads: int, head: str) -> bytes:
+    """On a worker: the files of a finished cell, as a zip. head: the folder in which the head was started."""
     from pliant.run.cell import carry_out
 
-    buffer = io.BytesIO()
-    with tempfile.TemporaryDirectory() as place:
-        carry_out(Cell.from_json(payload), Path(place), threads)
+    buffer, cell = io.BytesIO(), Cell.from_json(payload)
+    with tempfile.TemporaryDirectory() as place, _beside(cell.task.data, Path(head)):
+        carry_out(cell, Path(place), threads)
         with zipfile.ZipFile(buffer, "w") as archive:
             for path in sorted(Path(place).iterdir()):
                 archive.write(path, path.name)
     return buffer.getvalue()
+
+
+def _beside(data: str, head: Path) -> AbstractContextManager[None]:
+    """In the context a data set that is a relative folder is found; the cell names it as before."""
+    from pliant.data.loading import NAMES
+
+    folder = Path(data).expanduser()
+    if data in (*NAMES, "photographs") or folder.is_absolute():
+        return nullcontext()
+    require(
+        (head / folder).is_dir(),
+        f"the worker on {platform.node()} has no {head / folder}: put the data there, or name a folder that all "
+        "workers share",
+    )
+    return chdir(head)
 
 
 def _ray() -> Any:

@@ -10,6 +10,9 @@ from pliant._checks import InputError
 from pliant.paper.results import ended
 from pliant.plan import Cell, Plan
 
+CHECKPOINT = "checkpoint.safetensors"
+"""Where a cell stands between two epochs, in its folder until it is done."""
+
 COLUMNS = ("run", "step", "batch_norm", "padding", "layer_index", "layer", "metric", "item", "index", "value")
 """Columns of measurements.parquet, one row a number.
 
@@ -63,6 +66,11 @@ def is_done(folder: Path, cell: Cell) -> bool:
         return False
     record = records.read_json(path)
     return record.get("status") == "done" and record.get("cell") == cell.identity
+
+
+def set_aside(folder: Path) -> Path:
+    """Put the record of a cell out of the way, so that the cell is not done; returns where it is now."""
+    return (folder / "record.json").replace(folder / "refused.json")
 
 
 def gather(folder: Path, plan: Plan) -> Path:
