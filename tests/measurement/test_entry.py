@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 import pliant
+from pliant._checks import InputError
 from pliant.measurement.entry import OWN
 from pliant.measurement.naming import ELSEWHERE
 
@@ -37,14 +38,20 @@ def test_every_metric_that_names_a_function_is_measured_by_it(model):
 
 
 @pytest.mark.parametrize(
-    ("metric", "given", "name"),
+    ("metric", "given", "said"),
     [
-        ("cosine", {"pairs": 2}, "pairs"),
-        ("shift_map", {"deformation": pliant.ThinPlate(3, 1.0)}, "deformation"),
-        ("shift_consistency", {"layers": "convs"}, "layers"),
-        ("accuracy_under", {"pairs": 2}, "pairs"),
+        ("cosine", {"pairs": 2}, "unexpected keyword argument 'pairs'"),
+        ("accuracy_under", {"pairs": 2}, "unexpected keyword argument 'pairs'"),
+        ("shift_map", {"deformation": pliant.ThinPlate(3, 1.0)}, "^metric='shift_map' takes no deformation: leave"),
+        ("shift_consistency", {"layers": "convs"}, "^metric='shift_consistency' takes no layers: leave it out$"),
     ],
 )
-def test_what_a_metric_does_not_take_is_refused(model, metric, given, name):
-    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+def test_what_a_metric_does_not_take_is_refused(model, metric, given, said):
+    with pytest.raises((TypeError, InputError), match=said):
         pliant.measure(model, IMAGES, metric=metric, **given)
+
+
+def test_what_is_given_as_it_is_by_default_is_as_if_left_out(model):
+    same = {"deformation": pliant.ThinPlate(), "layers": "".join(["a", "ll"]), "seed": 0}
+    found = pliant.measure(model, IMAGES, metric="shift_consistency", **same)
+    assert found.interval == pliant.shift_consistency(model, IMAGES).interval

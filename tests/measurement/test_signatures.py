@@ -16,7 +16,8 @@ from pliant.measurement import (
     worst_case,
 )
 
-SHARED = signature(measure).parameters
+KEYWORDS = {name: one for name, one in signature(measure_each).parameters.items() if one.kind is Parameter.KEYWORD_ONLY}
+SHARED = {name: one for name, one in signature(measure).parameters.items() if name != "options"} | KEYWORDS
 DATA = {"labels", "metrics"}  # beside the images; in the place of `metric`
 OWN_DEFAULTS = {
     accuracy_under: [],

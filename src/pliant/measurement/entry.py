@@ -1,4 +1,4 @@
-"""`measure`: every measure by its name."""
+"""`measure`: the metrics of each layer, and four measures that are no number of each layer, by their names."""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
@@ -6,6 +6,7 @@ from typing import Any, Literal, Unpack, overload
 
 from torch import Tensor, nn
 
+from pliant._checks import require
 from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.accuracies import accuracy_under
 from pliant.measurement.channels import ChannelPooling, channel_pooling
@@ -92,8 +93,9 @@ def measure(
     """
     if metric not in OWN:
         return measure_each(model, images, deformation, layers, (metric,), seed, **options)[metric]
-    defaults = inspect.signature(measure).parameters
+    defaults, takes = inspect.signature(measure).parameters, inspect.signature(OWN[metric]).parameters
     for name, value in {"deformation": deformation, "layers": layers, "seed": seed}.items():
-        if value is not defaults[name].default:
+        if value != defaults[name].default:
+            require(name in takes, f"metric={metric!r} takes no {name}: leave it out")
             options[name] = value
     return OWN[metric](model, images, **options)
