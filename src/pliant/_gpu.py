@@ -13,7 +13,11 @@ _KERNELS: dict[tuple[str, torch.device], ModuleType | None] = {}
 
 
 def sent(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """The tensor on the device. A GPU is not waited for: what lies in ordinary memory is read before this returns."""
+    """The tensor on the device, without waiting for the work that a GPU has already.
+
+    What lies in ordinary memory is read before this returns; what lies in pinned memory must stay as it is until the
+    GPU has copied it. Not for modules: a recorded step of a training would copy from the same place for ever.
+    """
     return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
 
 

@@ -44,6 +44,16 @@ def test_a_training_that_goes_on_ends_at_the_same_weights(task, small_net, tmp_p
     ]
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_a_training_that_goes_on_ends_at_the_same_weights(task, small_net, tmp_path):
+    whole, other, kept = small_net(0.3).cuda(), small_net(0.3).cuda(), []
+    train(whole, *task, PLAN, seed=5, on_epoch=kept.append)
+    kept[0].save(tmp_path / "checkpoint.safetensors")
+    train(other, *task, PLAN, seed=5, resume=Checkpoint.load(tmp_path / "checkpoint.safetensors")[0])
+    assert equal(state(whole), state(other))
+
+
 def test_without_the_velocities_it_would_end_elsewhere(task, small_net):
     """The test above can fail."""
     kept = []

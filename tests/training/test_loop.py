@@ -366,9 +366,22 @@ def test_on_a_gpu_what_cannot_be_recorded_is_trained_as_it_is_written(task, smal
     assert len(seen) >= PLAN.epochs * (len(task[0]) // PLAN.batch_size)
 
 
-def test_only_what_nothing_but_tensors_decides_is_recorded():
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: net.block1.register_forward_hook(lambda *given: None),
+        lambda net: net.block1.register_forward_pre_hook(lambda *given: None),
+        lambda net: net.block1.register_full_backward_hook(lambda *given: None),
+        lambda net: net.block1.register_full_backward_pre_hook(lambda *given: None),
+        lambda net: torch.nn.modules.module.register_module_forward_hook(lambda *given: None),
+        lambda net: setattr(net.block1, "forward", net.block1.forward),
+        lambda net: net.append(Heard()),
+    ],
+)
+def test_only_what_nothing_but_tensors_decides_is_recorded(change):
     assert all(_repeats(cifar_net(name, 0.1)) for name in DOWNSAMPLING)
-    assert not _repeats(Heard())
-    hooked = cifar_net("max_pool", 0.1)
-    hooked.block1.register_forward_pre_hook(lambda *given: None)
-    assert not _repeats(hooked)
+    net = cifar_net("max_pool", 0.1)
+    handle = change(net)
+    assert not _repeats(net)
+    if hasattr(handle, "remove"):
+        handle.remove()

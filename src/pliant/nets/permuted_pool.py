@@ -1,6 +1,5 @@
 """Pooling without neighbourhood: the control for what pooling nearby pixels does. After Mesquita et al. 2020."""
 
-from functools import lru_cache
 from typing import final
 
 import torch
@@ -28,10 +27,15 @@ class PermutedPool(nn.Module):
         super().__init__()
         require(0 <= seed < 1 << 64, f"seed={seed}: a seed is an integer from 0 to 2^64 - 1")
         self.seed = seed
+        # Kept as long as the module: a recorded training step knows where they lie.
+        self._orders: dict[tuple[int, torch.device], Tensor] = {}
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h//2 w//2"]:
         """Channel by channel."""
-        return permuted_pool(images, _order(self.seed, images.shape[-2] * images.shape[-1], images.device))
+        key = images.shape[-2] * images.shape[-1], images.device
+        if key not in self._orders:
+            self._orders[key] = _order(self.seed, *key)
+        return permuted_pool(images, self._orders[key])
 
     def extra_repr(self) -> str:
         """Shown where a model is printed."""
@@ -55,7 +59,6 @@ def permuted_pool(images: Float[Tensor, "n c h w"], order: Int[Tensor, " pixels"
     return F.max_pool2d(images.flatten(2)[:, :, order].unflatten(2, (height, width)), 2)
 
 
-@lru_cache(maxsize=32)
 def _order(seed: int, pixels: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # kept for passes with gradients, too
         return permutation(seed, Stream.POOLING, 0, pixels).to(device)

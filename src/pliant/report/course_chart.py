@@ -56,6 +56,8 @@ def _sheet(results: Results, quantity: str) -> CourseSheet | None:
     every = [course for _, of in found for course in of]
     layers = {index: name for index, name in every[0].layers.items() if name != "input"}
     rows = [[row for course in of for row in _rows(course)] for _, of in found]
+    if not any(rows):
+        return None
     menu = f"layer-of-{'sensitivity' if quantity == SENSITIVITY else 'variation'}"
     chosen, axes = _chosen(menu, list(layers.values())), _axes(quantity, [row for part in rows for row in part])
     trainings = []

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from pliant import records
 from pliant._checks import InputError
 from pliant.training.progress import Progress
+from pliant.training.task import device_of
 
-_MODEL, _VELOCITY, _GENERATOR = "model.", "velocity.", "generator"
+_MODEL, _VELOCITY, _GENERATOR, _GPU = "model.", "velocity.", "generator", "generator of the GPU"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class Checkpoint:
     """Where a training stands after `epoch` epochs, `step` steps.
 
     tensors: "model." and the name of each parameter and buffer, "velocity." and the number of each parameter, and the
-    state of the generator that a model's own dropout draws from. history: how things stood after each epoch.
+    state of the generators that a model's own dropout draws from. history: how things stood after each epoch.
     """
 
     epoch: int
@@ -42,6 +43,9 @@ class Checkpoint:
             if velocity is not None:
                 tensors[f"{_VELOCITY}{number}"] = _copy(velocity)
         tensors[_GENERATOR] = torch.get_rng_state()
+        device = device_of(model)
+        if device.type == "cuda":
+            tensors[_GPU] = torch.cuda.get_rng_state(device)
         return cls(epoch, step, history, tensors)
 
     def restore(self, model: nn.Module, optimiser: torch.optim.SGD) -> None:
@@ -57,6 +61,8 @@ class Checkpoint:
                 # Laid out in memory as the parameter is: the optimiser reads both side by side.
                 optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(velocity).detach()
         torch.set_rng_state(self.tensors[_GENERATOR])
+        if _GPU in self.tensors:
+            torch.cuda.set_rng_state(self.tensors[_GPU], device_of(model))
 
     def save(self, path: Path, **beside: Any) -> None:
         """Write the checkpoint and, as JSON, what belongs beside it; one file, whole or as it was before."""

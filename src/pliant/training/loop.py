@@ -115,7 +115,7 @@ def _chances(plan: Training, seed: int, epoch: int, count: int, device: torch.de
     """What flips and crops each image in this epoch, whatever the batch it falls in."""
     if not (plan.flip or plan.crop):
         return None
-    return uniform(seed, Stream.AUGMENTATION, torch.arange(count, device=device), epoch, 3, device)
+    return uniform(seed, Stream.AUGMENTATION, torch.arange(count), epoch, 3, device)
 
 
 @contextmanager

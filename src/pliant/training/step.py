@@ -86,7 +86,7 @@ class Step:
         self._labels = labels.clone()
         graph = torch.cuda.CUDAGraph()
         self._optimiser.zero_grad()
-        with torch.cuda.graph(graph, stream=stream):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):  # other threads may go on
             self._result = self._computed(self._images, self._labels)
         self._recorded = [(parameter, parameter.grad) for parameter in self._model.parameters()]
         return graph
@@ -98,19 +98,31 @@ def _watched(really: bool) -> Iterator[Callable[[], bool]]:
     if not really:
         yield lambda: False
         return
+    waits: list[str] = []
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         mode = torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("warn")
         try:
-            yield lambda: any("called a synchronizing" in str(each.message) for each in said)
+            yield lambda: bool(waits)
         finally:
             torch.cuda.set_sync_debug_mode(mode)
+    for each in said:
+        if "called a synchronizing" in str(each.message):
+            waits.append(str(each.message))
+        elif "Synchronization debug mode" not in str(each.message):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _repeats(model: nn.Module) -> bool:
     """Whether nothing but tensors decides what the model does."""
-    return all(
-        type(module).__module__.startswith(_HOMES) and not (module._forward_hooks or module._forward_pre_hooks)
+    return not _hooked(torch.nn.modules.module, "_global_") and all(
+        type(module).__module__.startswith(_HOMES) and "forward" not in vars(module) and not _hooked(module, "_")
         for module in model.modules()
     )
+
+
+def _hooked(place: object, prefix: str) -> bool:
+    """Whether hooks on forward or backward passes are registered there."""
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    return any(getattr(place, prefix + kind) for kind in kinds)
