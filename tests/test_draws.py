@@ -182,9 +182,3 @@ def test_large_indices_beside_small_ones_agree_with_unbounded_integers(monkeypat
         for numbers, index in zip(found.tolist(), indices, strict=True):
             words = [word for block in range(2) for word in reference((block, 2, index & MASK, index >> 32), (9, 0))]
             assert numbers == [(word >> 8) / 2**24 for word in words[:6]]
-
-
-def test_one_draw_may_be_a_number_or_a_tensor_of_it():
-    one = draws.uniform(1, draws.Stream.NOISE, [3, 4], 7, 5)
-    assert torch.equal(draws.uniform(1, draws.Stream.NOISE, [3, 4], torch.tensor(7), 5), one)
-    assert torch.equal(draws.uniform(1, draws.Stream.NOISE, [3, 4], torch.tensor([7, 7]), 5), one)

@@ -137,7 +137,7 @@ def _place(blocks: int, device: torch.device) -> torch.device:
 
 def _each(draw: int | Int[Tensor, " n"], index: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     """The draw of each index."""
-    numbers = draw.reshape(-1).tolist() if isinstance(draw, Tensor) else [draw]
+    numbers = draw.tolist() if isinstance(draw, Tensor) else [draw]
     wrong = [number for number in numbers if not 0 <= number < 1 << 32]
     require(not wrong, f"draw={''.join(map(str, wrong[:1]))}: a draw is an integer from 0 to 2^32 - 1")
     return index.new_tensor(numbers).expand(len(index))
