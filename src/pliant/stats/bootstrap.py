@@ -18,8 +18,9 @@ class PairBootstrap:
     `counts[r, i] * counts[r, j]` times. An image is never paired with its own copy: the distance 0 of such a pair
     says nothing about the images, and would pull the median down.
 
-    How often the 95% interval of a mean over a pair median holds the truth, simulated: in
-    93 to 95 samples of 100 with 8 to 64 images, one block of 128 or two.
+    The 95% interval of a mean over a pair median holds the truth, simulated, in 93 to 95 samples of 100, with 8 to 64
+    images, one block of 128 or two. With 5 to 7 images its ends are nearly the smallest and the largest of 1,000
+    replicates: more replicates make it steadier.
     """
 
     def __init__(self, n: int, replicates: int, seed: int, block: int = 0):
