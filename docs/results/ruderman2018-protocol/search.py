@@ -134,9 +134,16 @@ def main():
     nearest = large.pivot_table(index=KEYS, columns="curve", values="rms").reset_index()
     nearest.insert(len(KEYS), "rms", nearest.iloc[:, len(KEYS) :].mean(axis=1))
     nearest = nearest.sort_values("rms")
+    figures = large.groupby([*KEYS, "figure"])["rms"].mean().unstack()
+    joint = figures.join(found.groupby(KEYS)["rms"].mean().rename("2c"))[["2a", "2c", "5a"]]
+    joint.insert(0, "mean", joint.mean(axis=1))
+    joint = joint.sort_values("mean").reset_index()
+    references = [joint[(joint[KEYS] == [REFERENCE[0], norm, *REFERENCE[2:]]).all(axis=1)] for norm in NORMS]
     (here / "tables.md").write_text(
         "\n\n".join(
             [
+                "## All three figures: the eight nearest readings, then the reference under either batch norm",
+                markdown(pd.concat([joint.head(8), *references])),
                 "## Figure 2c: the twelve nearest readings, and the reference",
                 markdown(pd.concat([ranked.head(12), reference])),
                 "## Figure 2c: each choice, mean over all others",
