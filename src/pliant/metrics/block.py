@@ -13,7 +13,7 @@ from pliant._checks import InputError
 from pliant.metrics.gaps import Geometry, geometry, of_pairs, squared_gaps
 
 Take = Literal["mean", "median"]
-_NUMBERS = {"cpu": 1 << 21}
+_NUMBERS = {"cpu": 1 << 22}
 _NUMBERS_ELSEWHERE = 1 << 24
 
 
