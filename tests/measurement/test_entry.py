@@ -7,6 +7,7 @@ import pliant
 from pliant._checks import InputError
 from pliant.measurement.entry import OWN
 from pliant.measurement.naming import ELSEWHERE
+from pliant.metrics import total_variation
 
 IMAGES = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(8) % 3
@@ -34,7 +35,20 @@ def test_every_metric_that_names_a_function_is_measured_by_it(model):
     np.testing.assert_array_equal(found.distance, pliant.shift_map(model, IMAGES, "convs", largest=2).distance)
     found = pliant.measure(model, IMAGES, plate, "convs", "channel_pooling", 3)
     np.testing.assert_array_equal(found.ratio, pliant.channel_pooling(model, IMAGES, plate, "convs", seed=3).ratio)
-    assert OWN.keys() == ELSEWHERE.keys() - {"worst_case"}
+    assert OWN.keys() - {"total_variation", "laplacian_spectrum"} == ELSEWHERE.keys() - {"worst_case"}
+
+
+def test_filters_are_measured_without_a_look_at_the_images(model):
+    table = pliant.measure(model, iter(()), metric="total_variation")
+    assert table["layer"].tolist() == ["0", "1"]
+    assert table["filters"].tolist() == [12, 16]
+    expected = [total_variation(model[i].weight).item() for i in (0, 1)]
+    assert table["value"].tolist() == pytest.approx(expected)
+    table = pliant.measure(model, iter(()), metric="laplacian_spectrum")
+    assert len(table) == 2 * 9
+    of_first = table[table["layer"] == "0"]
+    assert of_first["eigenvalue"].tolist() == pytest.approx([0, 1, 1, 2, 3, 3, 4, 4, 6])
+    assert of_first["energy"].sum() == pytest.approx(model[0].weight.square().sum().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(

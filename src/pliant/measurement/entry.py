@@ -1,15 +1,17 @@
-"""`measure`: the metrics of each layer, and four measures that are no number of each layer, by their names."""
+"""`measure`: the metrics of each layer, what is no number of each layer, and what is of its filters, by their names."""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Unpack, overload
 
+import pandas as pd
 from torch import Tensor, nn
 
 from pliant._checks import require
 from pliant.deform import Deformation, ThinPlate
 from pliant.measurement.accuracies import accuracy_under
 from pliant.measurement.channels import ChannelPooling, channel_pooling
+from pliant.measurement.filters import spectra, variations
 from pliant.measurement.internal_shifts import shift_map
 from pliant.measurement.one_pass import measure_each
 from pliant.measurement.options import Options
@@ -22,8 +24,10 @@ OWN: dict[str, Callable[..., Any]] = {
     "channel_pooling": channel_pooling,
     "shift_consistency": shift_consistency,
     "shift_map": shift_map,
+    "total_variation": variations,
+    "laplacian_spectrum": spectra,
 }
-"""What is no number of each layer, with the function that measures it."""
+"""What is no number that images give of each layer, with the function that measures it."""
 
 
 @overload
@@ -42,6 +46,14 @@ def measure(
 def measure(
     model: nn.Module, images: Tensor | Iterable[Any], *, metric: Literal["shift_map"], **options: Any
 ) -> ShiftMap: ...
+@overload
+def measure(
+    model: nn.Module,
+    images: Tensor | Iterable[Any],
+    *,
+    metric: Literal["total_variation", "laplacian_spectrum"],
+    **options: Any,
+) -> pd.DataFrame: ...
 @overload
 def measure(
     model: nn.Module,
@@ -76,7 +88,8 @@ def measure(
         "equivariance"; "correlation"; "lie_derivative"; "consistency", of logits, so with layers="output".
         Or the name of a measure that is no number of each layer: "accuracy_under", "channel_pooling",
         "shift_consistency", "shift_map". That function is called, says what else it takes (`options`, such as
-        labels), and returns what it returns.
+        labels), and returns what it returns. Or "total_variation" or "laplacian_spectrum", of the filters of each
+        convolution, which no images are looked at for: a table, without intervals.
     seed: of deformations, noise, and the bootstrap.
     draw: another number gives each image another deformation; 0 if not given.
     padding: what stands outside an image: "zeros", the default, "border" or "reflection".
