@@ -15,9 +15,12 @@ from torch import Tensor
 from pliant.deform.series import Series
 
 _PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
-_IMAGES, _PIXELS = 4, 512  # of one program; images after each other find the patterns in the cache
+_IMAGES, _PIXELS = 4, 512  # of one program: a pattern is read once for all of its images
 _CHANNELS = (4, 3, 2, 1)  # read before any is written, as many as divide them all: reading waits
-_UNROLLED = 8  # patterns that are read while others are summed
+_UNROLLED = 4  # patterns that are read while others are summed
+_SIZES = 16  # of images that kernels of their own are compiled for: half as many instructions, a second of compiling
+
+_known: set[tuple[int, int]] = set()
 
 
 def warp(
@@ -47,8 +50,17 @@ def _warp(images: Tensor, moved: Tensor, basis: Tensor | None, padding: str) -> 
             n, channels, *size = images.shape
             together = next(count for count in _CHANNELS if channels % count == 0)
             sizes = n, channels // together, *size
-            _forward[_programs(images)](
-                images, moved, _or(basis, moved), out, *sizes, **_fixed(basis, padding), CHANNELS=together
+            _forward[_programs(images, _IMAGES)](
+                images,
+                moved,
+                _or(basis, moved),
+                out,
+                n,
+                channels // together,
+                *_own(*size),
+                **_fixed(basis, padding),
+                IMAGES=_IMAGES,
+                CHANNELS=together,
             )
     return out
 
@@ -58,20 +70,23 @@ def _warp_backward(
     gradient: Tensor, images: Tensor, moved: Tensor, basis: Tensor | None, padding: str, wanted: list[bool]
 ) -> tuple[Tensor, Tensor]:
     """Gradients to the images, and to the displacements of each pixel; empty where not wanted."""
-    n, _, height, width = images.shape
+    n, channels, *size = images.shape
     to_images = torch.zeros_like(images, dtype=torch.float32) if wanted[0] else images.new_empty(0)
-    to_moved = moved.new_zeros((n, 2, height, width)) if wanted[1] else moved.new_empty(0)
+    to_moved = moved.new_zeros((n, 2, *size)) if wanted[1] else moved.new_empty(0)
     if images.numel():
         with torch.cuda.device_of(images):
-            _backward[_programs(images)](
+            _backward[_programs(images, 1)](
                 gradient,
                 images,
                 moved,
                 _or(basis, moved),
                 to_images,
                 to_moved,
-                *images.shape,
+                n,
+                channels,
+                *_own(*size),
                 **_fixed(basis, padding),
+                IMAGES=1,
                 TO_IMAGES=wanted[0],
                 TO_MOVED=wanted[1],
             )
@@ -115,49 +130,73 @@ def _or(basis: Tensor | None, stand_in: Tensor) -> Tensor:
     return stand_in if basis is None else basis
 
 
-def _programs(images: Tensor) -> tuple[int]:
+def _programs(images: Tensor, together: int) -> tuple[int]:
     n, _, height, width = images.shape
-    return (triton.cdiv(n, _IMAGES) * triton.cdiv(height * width, _PIXELS),)
+    return (triton.cdiv(n, together) * triton.cdiv(height * width, _PIXELS),)
 
 
 def _fixed(basis: Tensor | None, padding: str) -> dict[str, Any]:
-    """What the kernels are compiled for. Only the sums over patterns are fused multiply-adds, as they say."""
-    patterns = 0 if basis is None else len(basis)
-    sizes = {"PATTERNS": patterns, "PADDING": _PADDINGS[padding], "IMAGES": _IMAGES, "PIXELS": _PIXELS}
+    """What the kernels are compiled for. Only those multiply-adds are fused that say so."""
+    sizes = {"PATTERNS": 0 if basis is None else len(basis), "PADDING": _PADDINGS[padding], "PIXELS": _PIXELS}
     return {**sizes, "UNROLLED": _UNROLLED, "enable_fp_fusion": False}
 
 
+def _own(height: int, width: int) -> tuple[Any, Any]:
+    """The size as the kernels take it: compiled for, or given at each call after too many others."""
+    if height * width >= _PIXELS and len(_known) < _SIZES:
+        _known.add((height, width))
+    return (tl.constexpr(height), tl.constexpr(width)) if (height, width) in _known else (height, width)
+
+
 @triton.jit
 @no_type_check
-def _part(n, area, IMAGES: tl.constexpr, PIXELS: tl.constexpr):
-    """The first image of this program, the one after its last, and its pixels (PIXELS,)."""
+def _part(area, width, IMAGES: tl.constexpr, PIXELS: tl.constexpr):
+    """The first image of this program, its pixels (PIXELS,), whether they are in the image, and their columns and rows.
+
+    Those that are not stand in the place of the last one.
+    """
     blocks = tl.cdiv(area, PIXELS)
     first = tl.program_id(0) // blocks * IMAGES
-    block = tl.program_id(0) % blocks
     # Threads beside each other are to take pixels beside each other, and not each its own run of them: they could
     # write such runs at once, but what they read lies where the field points, one pixel at a time.
-    pixel = tl.max_contiguous(block * PIXELS + tl.arange(0, PIXELS), 1)
-    return first, tl.minimum(first + IMAGES, n), pixel
+    pixel = tl.max_contiguous(tl.program_id(0) % blocks * PIXELS + tl.arange(0, PIXELS), 1)
+    there = pixel < area
+    pixel = tl.minimum(pixel, area - 1)
+    return first, pixel, there, (pixel % width).to(tl.float32), (pixel // width).to(tl.float32)
 
 
 @triton.jit
 @no_type_check
-def _displacement(moved, basis, image, pixel, area, PATTERNS: tl.constexpr, UNROLLED: tl.constexpr):
-    """Along x and along y, pixels: read, or the patterns' sum in their order."""
-    there = pixel < area
+def _displacements(
+    moved, basis, first, n, pixel, area, PATTERNS: tl.constexpr, IMAGES: tl.constexpr, UNROLLED: tl.constexpr
+):
+    """Along x and along y, pixels, of each image: read, or the patterns' sum in their order.
+
+    Images beyond the last one are read as it.
+    """
+    x = ()
+    y = ()
     if PATTERNS == 0:
-        start = moved + image * 2 * area + pixel
-        x = tl.load(start, mask=there, other=0.0)
-        y = tl.load(start + area, mask=there, other=0.0)
+        for i in tl.static_range(IMAGES):
+            at = moved + tl.cast(tl.minimum(first + i, n - 1), tl.int64) * 2 * area + pixel
+            x = x + (tl.load(at),)  # noqa: RUF005 - no stars there
+            y = y + (tl.load(at + area),)  # noqa: RUF005
     else:
-        x = tl.zeros(pixel.shape, tl.float32)
-        y = tl.zeros(pixel.shape, tl.float32)
-        start = moved + image * 2 * PATTERNS
+        for _i in tl.static_range(IMAGES):
+            x = x + (tl.zeros(pixel.shape, tl.float32),)  # noqa: RUF005
+            y = y + (tl.zeros(pixel.shape, tl.float32),)  # noqa: RUF005
         at = basis + pixel
         for k in tl.range(PATTERNS, loop_unroll_factor=UNROLLED):
-            pattern = tl.load(at, mask=there, other=0.0)
-            x = tl.fma(tl.broadcast_to(tl.load(start + k), pixel.shape), pattern, x)
-            y = tl.fma(tl.broadcast_to(tl.load(start + PATTERNS + k), pixel.shape), pattern, y)
+            pattern = tl.load(at)
+            along = ()
+            across = ()
+            for i in tl.static_range(IMAGES):
+                weight = moved + tl.cast(tl.minimum(first + i, n - 1), tl.int64) * 2 * PATTERNS + k
+                along = along + (tl.fma(tl.broadcast_to(tl.load(weight), pixel.shape), pattern, x[i]),)  # noqa: RUF005
+                weight += PATTERNS
+                across = across + (tl.fma(tl.broadcast_to(tl.load(weight), pixel.shape), pattern, y[i]),)  # noqa: RUF005
+            x = along
+            y = across
             at += area
     return x, y
 
@@ -197,33 +236,47 @@ def _axis(at, length, PADDING: tl.constexpr):
     place, slope = _place(at, length, PADDING)
     before = tl.floor(place)
     first = before.to(tl.int32)
-    return first, place - before, (first >= 0) & (first < length), (first >= -1) & (first < length - 1), slope
+    inside = first.to(tl.uint32) < length if PADDING == 0 else tl.full(first.shape, True, tl.int1)
+    return first, place - before, inside, (first + 1).to(tl.uint32) < length, slope
 
 
 @triton.jit
 @no_type_check
-def _four(start, width, there, in_column, in_next_column, in_row, in_next_row):
+def _four(start, width, corners):
     """The pixel before a place, the one to its right, the one below it, and that one's right; 0 outside the image."""
-    a = tl.load(start, mask=there & in_row & in_column, other=0).to(tl.float32)
-    b = tl.load(start + 1, mask=there & in_row & in_next_column, other=0).to(tl.float32)
-    c = tl.load(start + width, mask=there & in_next_row & in_column, other=0).to(tl.float32)
-    d = tl.load(start + width + 1, mask=there & in_next_row & in_next_column, other=0).to(tl.float32)
+    a = tl.load(start, mask=corners[0], other=0).to(tl.float32)
+    b = tl.load(start + 1, mask=corners[1], other=0).to(tl.float32)
+    c = tl.load(start + width, mask=corners[2], other=0).to(tl.float32)
+    d = tl.load(start + width + 1, mask=corners[3], other=0).to(tl.float32)
     return a, b, c, d
 
 
 @triton.jit
 @no_type_check
-def _between(four, right, down, dtype: tl.constexpr):
-    """What lies so far right of the first of four pixels and so far below it, as the images' type."""
-    a, b, c, d = four
-    read = (a * (1 - right) + b * right) * (1 - down) + (c * (1 - right) + d * right) * down
-    read = tl.where((right == 0) & (down == 0), a, read)
+def _between(four, shares, whole, dtype: tl.constexpr):
+    """The four pixels by their shares, or the first one to the bit, as the images' type."""
+    read = four[0] * shares[0]
+    for corner in tl.static_range(1, 4):
+        read = tl.fma(four[corner], shares[corner], read)
+    read = tl.where(whole, four[0], read)
     if dtype == tl.uint8:
         read = (read + 8388608.0) - 8388608.0  # to nearest, halves to even: above 2^23 there are no fractions
     return read.to(dtype)
 
 
 @triton.jit
+@no_type_check
+def _read(x, y, height, width, PADDING: tl.constexpr):
+    """Of places: the offset of the pixel before them, which of the four around them are in the image, how far right
+    of that pixel they are and how far below it, and how they follow x and y.
+    """
+    column, right, in_column, in_next_column, slope_x = _axis(x, width, PADDING)
+    row, down, in_row, in_next_row, slope_y = _axis(y, height, PADDING)
+    corners = (in_row & in_column, in_row & in_next_column, in_next_row & in_column, in_next_row & in_next_column)
+    return row * width + column, corners, right, down, slope_x, slope_y
+
+
+@triton.jit(do_not_specialize=["n"])
 @no_type_check
 def _forward(
     images,
@@ -242,26 +295,26 @@ def _forward(
     CHANNELS: tl.constexpr,
 ):
     area = height * width
-    start, end, pixel = _part(n, area, IMAGES, PIXELS)
-    there = pixel < area
-    for number in range(start, end):
-        image = tl.cast(number, tl.int64)
-        dx, dy = _displacement(moved, basis, image, pixel, area, PATTERNS, UNROLLED)
-        column, right, in_column, in_next_column, _slope = _axis(pixel % width + dx, width, PADDING)
-        row, down, in_row, in_next_row, _slope = _axis(pixel // width + dy, height, PADDING)
-        corner = row * width + column
-        for group in range(groups):
-            plane = (image * groups + group) * CHANNELS * area
-            reads = ()
-            for channel in tl.static_range(CHANNELS):
-                at = images + (plane + channel * area) + corner
-                four = _four(at, width, there, in_column, in_next_column, in_row, in_next_row)
-                reads = reads + (_between(four, right, down, out.dtype.element_ty),)  # noqa: RUF005 - no stars there
-            for channel in tl.static_range(CHANNELS):
-                tl.store(out + (plane + channel * area) + pixel, reads[channel], mask=there)
+    first, pixel, there, column, row = _part(area, width, IMAGES, PIXELS)
+    x, y = _displacements(moved, basis, first, n, pixel, area, PATTERNS, IMAGES, UNROLLED)
+    for i in tl.static_range(IMAGES):
+        if first + i < n:
+            image = tl.cast(first + i, tl.int64)
+            corner, corners, right, down, _x, _y = _read(column + x[i], row + y[i], height, width, PADDING)
+            last = right * down
+            shares = (1 - right - (down - last), right - last, down - last, last)
+            whole = (right == 0) & (down == 0)
+            for group in range(groups):
+                plane = (image * groups + group) * CHANNELS * area
+                reads = ()
+                for channel in tl.static_range(CHANNELS):
+                    four = _four(images + (plane + channel * area) + corner, width, corners)
+                    reads = reads + (_between(four, shares, whole, out.dtype.element_ty),)  # noqa: RUF005
+                for channel in tl.static_range(CHANNELS):
+                    tl.store(out + (plane + channel * area) + pixel, reads[channel], mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n"])
 @no_type_check
 def _backward(
     gradient,
@@ -283,35 +336,28 @@ def _backward(
     TO_MOVED: tl.constexpr,
 ):
     area = height * width
-    start, end, pixel = _part(n, area, IMAGES, PIXELS)
-    there = pixel < area
-    for number in range(start, end):
-        image = tl.cast(number, tl.int64)
-        dx, dy = _displacement(moved, basis, image, pixel, area, PATTERNS, UNROLLED)
-        column, right, in_column, in_next_column, slope_x = _axis(pixel % width + dx, width, PADDING)
-        row, down, in_row, in_next_row, slope_y = _axis(pixel // width + dy, height, PADDING)
-        a_there = there & in_row & in_column
-        b_there = there & in_row & in_next_column
-        c_there = there & in_next_row & in_column
-        d_there = there & in_next_row & in_next_column
-        corner = row * width + column
-        along = tl.zeros(pixel.shape, tl.float32)
-        across = tl.zeros(pixel.shape, tl.float32)
-        for channel in range(channels):
-            plane = (image * channels + channel) * area
-            weight = tl.load(gradient + plane + pixel, mask=there, other=0).to(tl.float32)
-            if TO_IMAGES:
-                at = to_images + plane + corner
-                tl.atomic_add(at, weight * (1 - right) * (1 - down), mask=a_there, sem="relaxed")
-                tl.atomic_add(at + 1, weight * right * (1 - down), mask=b_there, sem="relaxed")
-                tl.atomic_add(at + width, weight * (1 - right) * down, mask=c_there, sem="relaxed")
-                tl.atomic_add(at + width + 1, weight * right * down, mask=d_there, sem="relaxed")
+    first, pixel, there, column, row = _part(area, width, IMAGES, PIXELS)
+    x, y = _displacements(moved, basis, first, n, pixel, area, PATTERNS, IMAGES, UNROLLED)
+    for i in tl.static_range(IMAGES):
+        if first + i < n:
+            image = tl.cast(first + i, tl.int64)
+            corner, corners, right, down, slope_x, slope_y = _read(column + x[i], row + y[i], height, width, PADDING)
+            along = tl.zeros(pixel.shape, tl.float32)
+            across = tl.zeros(pixel.shape, tl.float32)
+            for channel in range(channels):
+                plane = (image * channels + channel) * area
+                weight = tl.load(gradient + plane + pixel, mask=there, other=0).to(tl.float32)
+                if TO_IMAGES:
+                    at = to_images + plane + corner
+                    tl.atomic_add(at, weight * (1 - right) * (1 - down), mask=there & corners[0], sem="relaxed")
+                    tl.atomic_add(at + 1, weight * right * (1 - down), mask=there & corners[1], sem="relaxed")
+                    tl.atomic_add(at + width, weight * (1 - right) * down, mask=there & corners[2], sem="relaxed")
+                    tl.atomic_add(at + width + 1, weight * right * down, mask=there & corners[3], sem="relaxed")
+                if TO_MOVED:
+                    a, b, c, d = _four(images + plane + corner, width, corners)
+                    along += weight * ((b - a) * (1 - down) + (d - c) * down)
+                    across += weight * ((c - a) * (1 - right) + (d - b) * right)
             if TO_MOVED:
-                at = images + plane + corner
-                a, b, c, d = _four(at, width, there, in_column, in_next_column, in_row, in_next_row)
-                along += weight * ((b - a) * (1 - down) + (d - c) * down)
-                across += weight * ((c - a) * (1 - right) + (d - b) * right)
-        if TO_MOVED:
-            at = to_moved + image * 2 * area + pixel
-            tl.store(at, along * slope_x, mask=there)
-            tl.store(at + area, across * slope_y, mask=there)
+                at = to_moved + image * 2 * area + pixel
+                tl.store(at, along * slope_x, mask=there)
+                tl.store(at + area, across * slope_y, mask=there)
