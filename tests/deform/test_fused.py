@@ -91,6 +91,19 @@ def test_an_image_does_not_depend_on_the_others(padding):
         assert torch.equal(alone[0], together[i])
 
 
+def test_kernels_for_one_size_and_for_all_are_the_same(monkeypatch):
+    size, member = (20, 32), ThinPlate(3, 3.0)
+    given, source = images(size, torch.float32), member.sample(range(5), size).source
+    monkeypatch.setattr(fused, "_known", set())
+    own = warped(given, source, "zeros")
+    assert fused._known == {size}
+    monkeypatch.setattr(fused, "_known", set())
+    monkeypatch.setattr(fused, "_SIZES", 0)
+    assert torch.equal(warped(given, source, "zeros"), own)
+    assert not fused._known
+    torch.testing.assert_close(own, resample(given, source, "zeros"), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_displacements_beyond_everything_read_what_lies_there(padding):
     given, far = images((6, 7), torch.float32, n=1), torch.zeros(1, 2, 6, 7)
@@ -179,14 +192,14 @@ def test_the_kernels_compile_for_gpus():
     kernels.run_with_compiler("""
 from pliant.deform import fused
 
-FIXED = {"IMAGES": 4, "PIXELS": 512, "PADDING": 2, "UNROLLED": 8}
+FIXED = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 4}
 
 def made(kernel, image, **constants):
     pointers = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}
     types = pointers | dict.fromkeys(("images", "out", "gradient"), "*" + image)
     return compiled(kernel, types, **(FIXED | constants))
 
-assert ".entry _forward" in made(fused._forward, "u8", PATTERNS=4, CHANNELS=3)
+assert ".entry _forward" in made(fused._forward, "u8", IMAGES=2, PATTERNS=4, CHANNELS=3, height=32, width=48)
 assert ".entry _forward" in made(fused._forward, "bf16", PATTERNS=0, PADDING=0, CHANNELS=1)
 backward = made(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True)
 assert "atom.global.gpu.relaxed" in backward or "red.global.gpu.relaxed" in backward

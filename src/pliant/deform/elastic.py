@@ -128,7 +128,7 @@ def _along(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> 
                 longer = band + len(weights) - 1
                 wide = -(-band // 16) * 16  # narrow products are computed in a way in which rows do not stand alone
                 found = some[:, start : start + longer] @ matrix[:longer, :wide]
-                result[:, start : start + band] = found[: len(result), :band]
+                result[:, start : start + band] = found[: len(result), :band].to(out.dtype)  # as tangents need, too
     return out
 
 
@@ -141,7 +141,7 @@ def _across(planes: Float[Tensor, "m longer w"], weights: Float[Tensor, " taps"]
         for some, result in zip(planes.split(_PLANES), out.split(_PLANES), strict=True):
             some = some.to(matrix.dtype)
             some = F.pad(some, (0, 0, 0, 0, 0, _PLANES - len(some))) if len(some) < _PLANES else some
-            result.copy_((matrix.expand(_PLANES, -1, -1) @ some)[: len(result)])
+            result.copy_((matrix.expand(_PLANES, -1, -1) @ some)[: len(result)].to(out.dtype))
     return out
 
 

@@ -18,6 +18,7 @@ _PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
 _IMAGES, _PIXELS = 4, 512  # of one program: a pattern is read once for all of its images
 _CHANNELS = (4, 3, 2, 1)  # read before any is written, as many as divide them all: reading waits
 _UNROLLED = 4  # patterns that are read while others are summed
+_REGISTERS = 112  # of a thread, so that more programs share a processor
 _SIZES = 16  # of images that kernels of their own are compiled for: half as many instructions, a second of compiling
 
 _known: set[tuple[int, int]] = set()
@@ -49,7 +50,6 @@ def _warp(images: Tensor, moved: Tensor, basis: Tensor | None, padding: str) -> 
         with torch.cuda.device_of(images):
             n, channels, *size = images.shape
             together = next(count for count in _CHANNELS if channels % count == 0)
-            sizes = n, channels // together, *size
             _forward[_programs(images, _IMAGES)](
                 images,
                 moved,
@@ -61,6 +61,7 @@ def _warp(images: Tensor, moved: Tensor, basis: Tensor | None, padding: str) -> 
                 **_fixed(basis, padding),
                 IMAGES=_IMAGES,
                 CHANNELS=together,
+                maxnreg=_REGISTERS,
             )
     return out
 

@@ -82,7 +82,8 @@ class Step:
 
     def _record(self, images: Tensor, labels: Tensor, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
         """The computation, recorded into memory of its own."""
-        self._images = images.clone(memory_format=torch.channels_last)
+        # With the same strides as in steps as they are written, which for one channel may be those of either format.
+        self._images = images.contiguous(memory_format=torch.channels_last).clone()
         self._labels = labels.clone()
         graph = torch.cuda.CUDAGraph()
         self._optimiser.zero_grad()
