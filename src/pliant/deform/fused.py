@@ -61,7 +61,6 @@ def _warp(images: Tensor, moved: Tensor, basis: Tensor | None, padding: str) -> 
                 **_fixed(basis, padding),
                 IMAGES=_IMAGES,
                 CHANNELS=together,
-                maxnreg=_REGISTERS,
             )
     return out
 
@@ -139,7 +138,7 @@ def _programs(images: Tensor, together: int) -> tuple[int]:
 def _fixed(basis: Tensor | None, padding: str) -> dict[str, Any]:
     """What the kernels are compiled for. Only those multiply-adds are fused that say so."""
     sizes = {"PATTERNS": 0 if basis is None else len(basis), "PADDING": _PADDINGS[padding], "PIXELS": _PIXELS}
-    return {**sizes, "UNROLLED": _UNROLLED, "enable_fp_fusion": False}
+    return {**sizes, "UNROLLED": _UNROLLED, "enable_fp_fusion": False, "maxnreg": _REGISTERS}
 
 
 def _own(height: int, width: int) -> tuple[Any, Any]:
