@@ -56,9 +56,10 @@ def run(
     pace = f"{_duration(before.seconds)} one after the other"
     if engine == "local":
         pace = f"{_duration(before.seconds / count)} with {count} job{'' if count == 1 else 's'}"
+    guessed = "" if before.done else " on processors, a guess until a run is done; a GPU may take a thirtieth"
     console.print(
         f"{what.name}, {what.scale or 'own'} scale, plan {what.identity}: {len(before.done)} of {len(what.cells)} runs "
-        f"done, {len(before.missing)} to go, about {pace}",
+        f"done, {len(before.missing)} to go, about {pace}{guessed}",
         highlight=False,
         soft_wrap=True,
     )
