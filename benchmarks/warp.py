@@ -187,7 +187,8 @@ def section(record: dict[str, Any]) -> list[str]:
     on_gpu = machine["device"] != "cpu"
     place = machine["device"] if on_gpu else f"{machine['processor']}, {machine['threads']} threads"
     heads = [" x ".join(map(str, result["shape"])) for result in results]
-    lines = [f"## {place}, torch {machine['versions']['torch']}", "", *([record["note"], ""] if "note" in record else [])]
+    lines = [f"## {place}, torch {machine['versions']['torch']}", ""]
+    lines += [record["note"], ""] if "note" in record else []
     lines += [f"| | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for name in results[0]["ratio_to_grid_sample"]:
         ratios = " | ".join(f"{result['ratio_to_grid_sample'][name]:.2f}" for result in results)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -221,11 +223,56 @@ def test_a_recipe_is_warped_as_its_displacements_are_and_stays_what_it_is(member
     plain = Field(field.displacement.clone())
     at_once = warp(images, field, padding)
     assert torch.equal(at_once, warp(images, plain, padding))
-    monkeypatch.setattr(resampling, "_SLICE_BYTES", 1)
-    assert torch.equal(warp(images, field, padding), at_once)
-    assert torch.equal(warp(images, plain, padding), at_once)
+    for name, less in (("_SLICE_BYTES", 1), ("_KEPT", 2 * size[0] * size[1] * 7)):
+        monkeypatch.setattr(resampling, name, less)
+        assert torch.equal(warp(images, field, padding), at_once)
+        assert torch.equal(warp(images, plain, padding), at_once)
     assert torch.equal(field.displacement, member.sample(range(40), size).displacement)
     assert torch.equal(field.displacement, plain.displacement)
+
+
+def test_threads_do_not_write_into_each_others_places():
+    images, fields = pictures(8, 1, 64, 64), [ThinPlate(3, 6.0).sample(range(8), (64, 64), draw=k) for k in range(4)]
+    expected = [warp(images, field) for field in fields]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            found = list(pool.map(lambda field: warp(images, field), fields))
+            assert all(torch.equal(each, known) for each, known in zip(found, expected, strict=True))
+
+
+def test_memory_that_was_kept_in_inference_mode_is_of_use_outside_of_it():
+    images, field = pictures(2, 1, 90, 90), ThinPlate(3, 6.0).sample(range(2), (90, 90))
+
+    def in_a_thread_of_its_own():
+        with torch.inference_mode():
+            inside = warp(images, field)
+        return inside, warp(images, field)
+
+    with ThreadPoolExecutor(1) as pool:
+        inside, outside = pool.submit(in_a_thread_of_its_own).result()
+    assert torch.equal(inside, outside)
+    assert not outside.is_inference()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is:FutureWarning")  # by torch itself
+@pytest.mark.parametrize("whole", [True, False])
+def test_derivatives_in_forward_mode_are_those_of_reverse_mode(whole):
+    images = pictures(2, 1, 9, 8).double()
+    displacement = torch.full((2, 2, 9, 8), 1.0 if whole else 0.4, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    along = tuple(torch.rand(like.shape, generator=generator).double() for like in (images, displacement))
+    weight = torch.rand(images.shape, generator=generator).double()
+
+    def warped(images, displacement):
+        return warp(images, Field(displacement), "border")
+
+    value, tangent = torch.func.jvp(warped, (images, displacement), along)
+    assert torch.equal(value, warped(images, displacement))
+    given = images.requires_grad_(), displacement.requires_grad_()
+    backward = torch.autograd.grad((weight * warped(*given)).sum(), given)
+    assert min(gradient.abs().max() for gradient in backward) > 0.1
+    expected = sum((gradient * step).sum() for gradient, step in zip(backward, along, strict=True))
+    torch.testing.assert_close((weight * tangent).sum(), expected)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (7, 5), (1, 1)])

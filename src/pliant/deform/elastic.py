@@ -84,7 +84,7 @@ class _Smoothed(Recipe):
     sigma: float
     alpha: float
 
-    def summed(self) -> Float[Tensor, "n 2 h w"]:
+    def summed(self, room: Float[Tensor, "n 2 h w"] | None = None) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the noise; without gradients the same to the bit in every batch."""
         noise, gaussian, (height, width) = self.weights, _gaussian(self.sigma), self.size
         kernels = _gpu.kernels("pliant.deform.fused_smoothing", noise.device, "noise is smoothed")

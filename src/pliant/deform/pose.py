@@ -79,7 +79,7 @@ class _Part(Recipe):
         """That on another device."""
         return replace(self, weights=_gpu.sent(self.weights, device), centres=_gpu.sent(self.centres, device))
 
-    def summed(self) -> Float[Tensor, "n 2 h w"]:
+    def summed(self, room: Float[Tensor, "n 2 h w"] | None = None) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in weights and centres."""
         height, width = self.size
         x = torch.arange(width, device=self.centres.device, dtype=self.centres.dtype) - self.centres[:, 0, None]

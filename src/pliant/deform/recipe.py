@@ -39,8 +39,11 @@ class Recipe(ABC):
         return self.weighted(_gpu.sent(self.weights, device))
 
     @abstractmethod
-    def summed(self) -> Float[Tensor, "n 2 h w"]:
-        """The displacements, pixels, in memory of their own; differentiable, and the same to the bit in every batch."""
+    def summed(self, room: Float[Tensor, "n 2 h w"] | None = None) -> Float[Tensor, "n 2 h w"]:
+        """The displacements, pixels; differentiable, and the same to the bit in every batch.
+
+        In memory of their own, or in `room`, which may be used for them.
+        """
 
     @property
     @abstractmethod

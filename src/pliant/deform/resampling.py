@@ -1,11 +1,14 @@
 """Reading images at displaced places: bilinear, and exact where the displacements are whole pixels."""
 
+import math
+import threading
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from pliant import _gpu
 from pliant.deform.recipe import Recipe
@@ -17,6 +20,10 @@ _FUSED = (torch.uint8, torch.bfloat16, torch.float16, torch.float32)
 
 # Images, grids and results of one slice stay in the caches of a core, or nearly.
 _SLICE_BYTES = 1 << 23
+# Each thread keeps memory for the places of one batch, up to so many numbers: to be given new memory takes a third as
+# long as resampling.
+_KEPT = 1 << 24
+_memory = threading.local()
 _LARGEST = float(1 << 22)  # whole pixels beyond it are left to the resampling, which is exact outside of any image
 
 
@@ -26,20 +33,21 @@ def resample(
     """What `pliant.warp` gives, of displacements or of the recipe that they are made by, and without its checks."""
     if not images.numel():
         return images.clone()
-    weights, together = (moved.weights, moved.together) if isinstance(moved, Recipe) else (moved, 1)
-    trained = torch.is_grad_enabled() and (images.requires_grad or weights.requires_grad)
-    # The kernels add up gradients in any order.
-    if images.dtype in _FUSED and not (trained and torch.are_deterministic_algorithms_enabled()):
+    numbers = moved.weights if isinstance(moved, Recipe) else moved
+    bent = _has_tangent(images) or _has_tangent(numbers)
+    trained = torch.is_grad_enabled() and (images.requires_grad or numbers.requires_grad)
+    # The kernels add up gradients in any order, and have none in forward mode.
+    if images.dtype in _FUSED and not bent and not (trained and torch.are_deterministic_algorithms_enabled()):
         fused = _gpu.kernels("pliant.deform.fused", images.device, "images are warped")
         if fused is not None:
             return fused.warp(images, moved if isinstance(moved, Series) else _summed(moved), padding)
-    if trained:
+    if trained or bent:
         displacement = _summed(moved)
         places, whole = _places(displacement, images, padding), _whole(displacement.detach())
         read = _bilinear(images, places, padding)
         exactly = copied(images.detach(), displacement.detach(), padding) if whole.any() else read.detach()
         return _Kept.apply(read, exactly, whole[:, None, None, None])
-    parts = _slices(images, together)
+    parts = _slices(images, 2 * images[0, 0].numel(), _KEPT, moved.together if isinstance(moved, Recipe) else 1)
     if len(parts) == 1:
         return _read(images, moved, padding).contiguous()
     out = torch.empty_like(images, memory_format=torch.contiguous_format)
@@ -51,17 +59,45 @@ def resample(
 def _read(
     images: Shaped[Tensor, "n c h w"], moved: Float[Tensor, "n 2 h w"] | Recipe, padding: Padding
 ) -> Shaped[Tensor, "n c h w"]:
-    """What `resample` gives of a slice."""
-    displacement = _summed(moved)
-    whole = _whole(displacement)
-    if whole.all():
-        return copied(images, displacement, padding)
-    if whole.any():
-        read = _bilinear(images, _places(displacement, images, padding), padding)
-        read[whole] = copied(images[whole], displacement[whole], padding)
-        return read
-    spare = displacement if isinstance(moved, Recipe) and displacement.dtype == _exact(images) else None
-    return _bilinear(images, _places(displacement, images, padding, spare), padding)
+    """What `resample` gives of as many images as there is memory for their places."""
+    places = _room((len(images), 2, *images.shape[2:]), _exact(images), images.device)
+    copies: list[tuple[Int[Tensor, " some"], Shaped[Tensor, "some c h w"]]] = []
+    parts = _made_together(moved, images)
+    for part in parts:
+        displacement = moved[part].summed(places[part]) if isinstance(moved, Recipe) else moved[part]
+        whole = _whole(displacement)
+        if len(parts) == 1 and whole.all():
+            return copied(images, displacement, padding)
+        if whole.any():
+            copies.append(
+                (part.start + whole.nonzero()[:, 0], copied(images[part][whole], displacement[whole], padding))
+            )
+        _places(displacement, images, padding, places[part])
+    if images.dtype == places.dtype:
+        read = _bilinear(images, places, padding)
+    else:
+        read = torch.empty_like(images, memory_format=torch.contiguous_format)
+        for part in _cached(images):
+            read[part] = _bilinear(images[part], places[part], padding)
+    for which, exactly in copies:
+        read[which] = exactly
+    return read
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    return forward_ad.unpack_dual(tensor).tangent is not None
+
+
+def _room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "n 2 h w"]:
+    """Memory that is the caller's until it asks again: on a CPU what this thread keeps, or new."""
+    count = math.prod(shape)
+    if device.type != "cpu" or dtype != torch.float32 or count > _KEPT:
+        return torch.empty(shape, dtype=dtype, device=device)
+    kept = getattr(_memory, "places", None)
+    if kept is None or len(kept) < count:
+        with torch.inference_mode(False):
+            kept = _memory.places = torch.empty(count, dtype=dtype)
+    return kept[:count].view(shape)
 
 
 def read_at(images: Float[Tensor, "n c h w"], places: Float[Tensor, "n k 2"]) -> Float[Tensor, "n c k"]:
@@ -113,16 +149,27 @@ def _aligned(padding: Padding) -> bool:
     return padding == "reflection"
 
 
-def _slices(images: Tensor, multiple: int = 1) -> list[slice]:
-    """Slices of the batch: on a CPU about as many images as stay in the caches of its cores, all of which then have
-    work, and a multiple of `multiple`.
+def _slices(images: Shaped[Tensor, "n c h w"], numbers: int, room: int, multiple: int = 1) -> list[slice]:
+    """Slices of the batch with room on a CPU for so many numbers of each image, or of one image, and a multiple of
+    `multiple`.
     """
     if images.device.type != "cpu":
         return [slice(0, len(images))]
-    image_and_grid = images.shape[2] * images.shape[3] * (2 * images.shape[1] + 2) * 4
-    step = torch.get_num_threads() * max(1, _SLICE_BYTES // max(1, image_and_grid))
-    step = -(-step // multiple) * multiple
-    return [slice(start, start + step) for start in range(0, len(images), step)]
+    step = max(1, room // max(1, numbers) // multiple) * multiple
+    return [slice(start, min(start + step, len(images))) for start in range(0, len(images), step)]
+
+
+def _cached(images: Shaped[Tensor, "n c h w"], multiple: int = 1) -> list[slice]:
+    """About as many images as stay in the caches of the cores, all of which then have work."""
+    image_and_grid = images.shape[2] * images.shape[3] * (2 * images.shape[1] + 2)
+    return _slices(images, image_and_grid, torch.get_num_threads() * _SLICE_BYTES // 4, multiple)
+
+
+def _made_together(moved: Float[Tensor, "n 2 h w"] | Recipe, images: Shaped[Tensor, "n c h w"]) -> list[slice]:
+    """Images whose displacements are made together: those that are dear a few at a time, which stay in the caches."""
+    if isinstance(moved, Recipe) and moved.dear:
+        return _cached(images, moved.together)
+    return [slice(0, len(images))]
 
 
 def _whole(displacement: Float[Tensor, "n 2 h w"]) -> Bool[Tensor, " n"]:
@@ -145,6 +192,9 @@ def copied(
     images: Shaped[Tensor, "n c h w"], displacement: Float[Tensor, "n 2 h w"], padding: Padding
 ) -> Shaped[Tensor, "n c h w"]:
     """Images of any type at whole displacements, pixel by pixel, to the bit."""
+    parts = _cached(images)
+    if len(parts) > 1:
+        return torch.cat([copied(images[part], displacement[part], padding) for part in parts])
     height, width = images.shape[2:]
     moved = displacement.nan_to_num().clamp(-_LARGEST, _LARGEST).long()
     x = torch.arange(width, device=images.device) + moved[:, 0]
@@ -177,6 +227,10 @@ class _Kept(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         """Nothing to keep: the gradient is the result's."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return tangents[0]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -1,5 +1,6 @@
 """Displacements that are sums of fixed patterns, summed where they are needed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -60,7 +61,7 @@ class Series(Recipe):
         weights = _gpu.sent(self.weights, device)
         return replace(self, weights=weights, basis=_there(self.basis, weights.device))
 
-    def summed(self) -> Float[Tensor, "n 2 h w"]:
+    def summed(self, room: Float[Tensor, "n 2 h w"] | None = None) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the weights; without gradients the same to the bit in every batch."""
         basis = self.basis.to(self.weights.dtype)
         if torch.is_grad_enabled() and self.weights.requires_grad:
@@ -70,7 +71,8 @@ class Series(Recipe):
                 summed = self.weights.to(exact) @ basis.to(exact)
             return summed.to(basis.dtype).unflatten(2, self.size)
         if basis.device.type == "cpu":
-            return _products(self.weights.flatten(0, 1), basis).reshape(len(self), 2, *self.size)
+            rows = None if room is None else room.view(-1, basis.shape[1])
+            return _products(self.weights.flatten(0, 1), basis, rows).reshape(len(self), 2, *self.size)
         # Sums in a fixed order: a matrix product may choose another for another batch.
         displacement = self.weights.new_zeros((len(self), 2, basis.shape[1]))
         for k in range(basis.shape[0]):
@@ -92,10 +94,13 @@ def _group(wide: int) -> int:
     return _ROWS * min(16, max(1, _PIXELS // max(wide, 1)))
 
 
-def _products(rows: Float[Tensor, "m k"], basis: Float[Tensor, "k hw"]) -> Float[Tensor, "m hw"]:
+def _products(
+    rows: Float[Tensor, "m k"], basis: Float[Tensor, "k hw"], room: Float[Tensor, "m hw"] | None = None
+) -> Float[Tensor, "m hw"]:
     """`rows @ basis` in products of one and the same shape, so that the batch does not choose how they are computed.
 
-    Each number is then the same chain of multiply-adds over the basis, whatever rows stand beside it.
+    Each number is then the same chain of multiply-adds over the basis, whatever rows stand beside it. In `room`, where
+    it is just as large as the products.
     """
     count, wide = len(rows), basis.shape[1]
     group = _group(wide)
@@ -104,6 +109,9 @@ def _products(rows: Float[Tensor, "m k"], basis: Float[Tensor, "k hw"]) -> Float
     basis = F.pad(basis, (0, -wide % _COLUMNS)) if wide % _COLUMNS else basis
     # All in one call, in which each stands alone; into memory of this type also where products are autocast.
     several = padded.reshape(-1, group, len(basis))
-    out = rows.new_empty((len(several), group, basis.shape[1]))
+    shape = (len(several), group, basis.shape[1])
+    if room is None or room.dtype != rows.dtype or room.numel() != math.prod(shape):
+        room = rows.new_empty(shape)
+    out = room.view(shape)
     torch.bmm(several, basis.expand(len(several), -1, -1), out=out)
     return out.flatten(0, 1)[:count, :wide]
