@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -89,9 +90,14 @@ def uniform(
     """
     index, device = given(indices, device)
     blocks = -(-count // 4)
-    words = _words(seed, stream, index, _each(draw, index), blocks, _place(len(index) * blocks, device))
-    numbers = torch.stack([(word >> 8).to(torch.float32) for word in words], dim=-1).flatten(1)[:, :count] * 2.0**-24
-    return _gpu.sent(numbers, device)
+    place = _place(len(index) * blocks, device)
+    numbers = torch.empty((len(index), blocks, 4), dtype=torch.float32, device=place)
+    for which, words in enumerate(_words(seed, stream, index, _each(draw, index), blocks, place)):
+        if place.type == "cpu":
+            np.right_shift(words.numpy(), 8, out=numbers.numpy()[:, :, which], casting="unsafe")
+        else:
+            numbers[:, :, which] = words >> 8
+    return _gpu.sent(numbers.flatten(1)[:, :count] * 2.0**-24, device)
 
 
 def noise(
@@ -126,7 +132,10 @@ def given(
     indices: Sequence[int] | Int[Tensor, " n"], device: torch.device | str | None
 ) -> tuple[Int[Tensor, " n"], torch.device]:
     """The indices on the CPU, where they are checked without waiting for a GPU, and the device that is meant."""
-    index = torch.as_tensor(indices, dtype=torch.int64)
+    if isinstance(indices, range):  # which torch would read number by number
+        index = torch.from_numpy(np.arange(indices.start, indices.stop, indices.step, dtype=np.int64))
+    else:
+        index = torch.as_tensor(indices, dtype=torch.int64)
     return index.cpu(), index.device if device is None else torch.device(device)
 
 

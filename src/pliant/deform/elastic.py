@@ -20,8 +20,8 @@ from pliant.deform.recipe import Recipe
 _TRUNCATED = 4.0  # standard deviations
 _LARGEST = 1 - 2.0**-8  # of the noise
 _ROWS, _BAND = 1024, 64  # of one product
-_PLANES = 64  # of one call
-_ALIGNED = 16  # numbers that fill a line of memory: where planes begin with one, products of them are computed alike
+_ALIGNED = 16  # numbers that fill a line of memory: products as wide as some lines, and as high, are computed alike
+_AT_ONCE = 1 << 19  # numbers that stay in the caches
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,18 @@ class _Smoothed(Recipe):
             across, along = (_correlation(gaussian, side).to(noise.device, exact) for side in self.size)
             with torch.autocast(noise.device.type, enabled=False):
                 return (self.alpha * (across.T @ noise.to(exact) @ along)).to(noise.dtype)
+        if noise.device.type == "cpu" and noise.dtype == torch.float32 and height % _ALIGNED == width % _ALIGNED == 0:
+            out = noise.new_empty((len(noise), 2, height, width)) if room is None else room
+            _by_planes(noise.flatten(0, 1), self.alpha * gaussian, gaussian, out.flatten(0, 1))
+            return out
         along = _along(noise.flatten(0, 2), self.alpha * gaussian).unflatten(0, (-1, noise.shape[2]))
-        if height <= _BAND and width % _ALIGNED == 0:
-            return _across(along, gaussian).unflatten(0, (-1, 2))
         across = _along(along.transpose(1, 2).flatten(0, 1), gaussian).unflatten(0, (-1, width))
         return across.transpose(1, 2).unflatten(0, (-1, 2)).contiguous()
 
     @property
     def together(self) -> int:
-        """As many as fill one call."""
-        return _PLANES // 2
+        """As many as stay in the caches, or fill a product."""
+        return max(1, _AT_ONCE // (2 * self.weights.shape[2] * self.size[1]))
 
 
 def _along(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> Float[Tensor, "m length"]:
@@ -132,17 +134,43 @@ def _along(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> 
     return out
 
 
-def _across(planes: Float[Tensor, "m longer w"], weights: Float[Tensor, " taps"]) -> Float[Tensor, "m length w"]:
-    """The same of each column of small planes, by a product for each of them; w is a multiple of `_ALIGNED`."""
-    length = planes.shape[1] - len(weights) + 1
-    matrix = _correlation(weights, length).T.contiguous().to(planes.device, _exact(planes))
-    out = planes.new_empty((len(planes), length, planes.shape[2]))
+def _by_planes(
+    planes: Float[Tensor, "m rows columns"],
+    along: Float[Tensor, " taps"],
+    across: Float[Tensor, " taps"],
+    out: Float[Tensor, "m h w"],
+) -> None:
+    """Each row correlated with one set of weights, then each column with the other, where they fit; h and w are
+    multiples of `_ALIGNED`.
+
+    By products of each plane alone, band after band; a few planes at a time, which stay in the caches.
+    """
+    beyond, (height, width) = len(along) - 1, out.shape[1:]
+    first, second = (_correlation(weights, _BAND).to(planes.dtype) for weights in (along, across))
+    second = second.T.contiguous()
+    step = max(1, _AT_ONCE // (planes.shape[1] * width))
+    between = planes.new_empty((min(step, len(planes)), planes.shape[1], width))
     with torch.autocast(planes.device.type, enabled=False):
-        for some, result in zip(planes.split(_PLANES), out.split(_PLANES), strict=True):
-            some = some.to(matrix.dtype)
-            some = F.pad(some, (0, 0, 0, 0, 0, _PLANES - len(some))) if len(some) < _PLANES else some
-            result.copy_((matrix.expand(_PLANES, -1, -1) @ some)[: len(result)].to(out.dtype))
-    return out
+        for some, result in zip(planes.split(step), out.split(step), strict=True):
+            middle = between[: len(some)]
+            for start in range(0, width, _BAND):
+                end = min(start + _BAND, width)
+                matrix = first[: end - start + beyond, : end - start]
+                given = some[:, :, start : end + beyond]
+                _multiply(given, matrix.expand(len(some), -1, -1), middle[:, :, start:end])
+            for start in range(0, height, _BAND):
+                end = min(start + _BAND, height)
+                matrix = second[: end - start, : end - start + beyond]
+                given = middle[:, start : end + beyond]
+                _multiply(matrix.expand(len(some), -1, -1), given, result[:, start:end])
+
+
+def _multiply(left: Float[Tensor, "m a b"], right: Float[Tensor, "m b c"], out: Float[Tensor, "m a c"]) -> None:
+    """Products of matrices, in the fastest way to where they belong."""
+    if out.is_contiguous():
+        torch.bmm(left, right, out=out)
+    else:
+        out.copy_(torch.bmm(left, right))
 
 
 def _exact(numbers: Tensor) -> torch.dtype:
