@@ -178,13 +178,14 @@ def _whole(displacement: Float[Tensor, "n 2 h w"]) -> Bool[Tensor, " n"]:
     """
     rows, columns = (max(1, side // 3) for side in displacement.shape[2:])
     few = displacement[:, :, rows // 2 :: rows, columns // 2 :: columns]
-    whole = torch.ones(len(displacement), dtype=torch.bool, device=displacement.device)
-    for some in (few[:, :, 1:2, 1:2], few, displacement):
+    one = few[:, :, 1:2, 1:2].flatten(1)
+    whole = (one == one.round()).all(1)
+    for some in (few, displacement):
+        if not whole.any():
+            break
         if not whole.all():
             some = some[whole]
         whole[whole.clone()] = ((some == some.round()) & (some.abs() < _LARGEST)).flatten(1).all(1)
-        if not whole.any():
-            break
     return whole
 
 

@@ -15,6 +15,7 @@ from pliant import _gpu
 from pliant.deform.recipe import Recipe
 
 _ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
+_PATTERNS = 8  # of one product, at least
 _PIXELS = 1 << 16  # of one row, from which on more rows in a product do not make it faster
 _KEPT = 1 << 28  # bytes of one kind of tensor
 Make = TypeVar("Make", bound=Callable[..., Tensor])
@@ -90,6 +91,14 @@ def _there(basis: Float[Tensor, "k hw"], device: torch.device) -> Float[Tensor, 
     return basis.to(device)
 
 
+@cached
+def _product_ready(basis: Float[Tensor, "k hw"]) -> Float[Tensor, "more wider"]:
+    """With zeros added: products over fewer patterns are slower, and narrow ones are computed in another way, in which
+    rows do not stand alone.
+    """
+    return F.pad(basis, (0, -basis.shape[1] % _COLUMNS, 0, max(0, _PATTERNS - len(basis))))
+
+
 def _group(wide: int) -> int:
     return _ROWS * min(16, max(1, _PIXELS // max(wide, 1)))
 
@@ -105,8 +114,8 @@ def _products(
     count, wide = len(rows), basis.shape[1]
     group = _group(wide)
     padded = F.pad(rows, (0, 0, 0, -count % group))
-    # Narrow products are computed in another way, in which rows do not stand alone.
-    basis = F.pad(basis, (0, -wide % _COLUMNS)) if wide % _COLUMNS else basis
+    basis = _product_ready(basis)
+    padded = F.pad(padded, (0, len(basis) - rows.shape[1])) if len(basis) > rows.shape[1] else padded
     # All in one call, in which each stands alone; into memory of this type also where products are autocast.
     several = padded.reshape(-1, group, len(basis))
     shape = (len(several), group, basis.shape[1])
