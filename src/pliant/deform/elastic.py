@@ -16,6 +16,7 @@ from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
 from pliant.deform.recipe import Recipe
+from pliant.deform.series import cached
 
 _TRUNCATED = 4.0  # standard deviations
 _LARGEST = 1 - 2.0**-8  # of the noise
@@ -99,7 +100,9 @@ class _Smoothed(Recipe):
                 return (self.alpha * (across.T @ noise.to(exact) @ along)).to(noise.dtype)
         if noise.device.type == "cpu" and noise.dtype == torch.float32 and height % _ALIGNED == width % _ALIGNED == 0:
             out = noise.new_empty((len(noise), 2, height, width)) if room is None else room
-            _by_planes(noise.flatten(0, 1), self.alpha * gaussian, gaussian, out.flatten(0, 1))
+            matrix = _band(self.sigma)
+            for some, result in zip(noise.split(self.together), out.split(self.together), strict=True):
+                _by_planes(some.flatten(0, 1), self.alpha * matrix, matrix.T, result.flatten(0, 1))
             return out
         along = _along(noise.flatten(0, 2), self.alpha * gaussian).unflatten(0, (-1, noise.shape[2]))
         across = _along(along.transpose(1, 2).flatten(0, 1), gaussian).unflatten(0, (-1, width))
@@ -136,33 +139,27 @@ def _along(rows: Float[Tensor, "m longer"], weights: Float[Tensor, " taps"]) -> 
 
 def _by_planes(
     planes: Float[Tensor, "m rows columns"],
-    along: Float[Tensor, " taps"],
-    across: Float[Tensor, " taps"],
+    along: Float[Tensor, "longer band"],
+    across: Float[Tensor, "band longer"],
     out: Float[Tensor, "m h w"],
 ) -> None:
-    """Each row correlated with one set of weights, then each column with the other, where they fit; h and w are
-    multiples of `_ALIGNED`.
+    """Each row correlated by one matrix, then each column by the other, where they fit; h and w are multiples of
+    `_ALIGNED`.
 
-    By products of each plane alone, band after band; a few planes at a time, which stay in the caches.
+    By products of each plane alone, band after band. As many planes are meant as stay in the caches.
     """
-    beyond, (height, width) = len(along) - 1, out.shape[1:]
-    first, second = (_correlation(weights, _BAND).to(planes.dtype) for weights in (along, across))
-    second = second.T.contiguous()
-    step = max(1, _AT_ONCE // (planes.shape[1] * width))
-    between = planes.new_empty((min(step, len(planes)), planes.shape[1], width))
+    height, width = out.shape[1:]
+    beyond = planes.shape[2] - width
+    middle = planes.new_empty((len(planes), planes.shape[1], width))
     with torch.autocast(planes.device.type, enabled=False):
-        for some, result in zip(planes.split(step), out.split(step), strict=True):
-            middle = between[: len(some)]
-            for start in range(0, width, _BAND):
-                end = min(start + _BAND, width)
-                matrix = first[: end - start + beyond, : end - start]
-                given = some[:, :, start : end + beyond]
-                _multiply(given, matrix.expand(len(some), -1, -1), middle[:, :, start:end])
-            for start in range(0, height, _BAND):
-                end = min(start + _BAND, height)
-                matrix = second[: end - start, : end - start + beyond]
-                given = middle[:, start : end + beyond]
-                _multiply(matrix.expand(len(some), -1, -1), given, result[:, start:end])
+        for start in range(0, width, _BAND):
+            end = min(start + _BAND, width)
+            matrix = along[: end - start + beyond, : end - start].expand(len(planes), -1, -1)
+            _multiply(planes[:, :, start : end + beyond], matrix, middle[:, :, start:end])
+        for start in range(0, height, _BAND):
+            end = min(start + _BAND, height)
+            matrix = across[: end - start, : end - start + beyond].expand(len(planes), -1, -1)
+            _multiply(matrix, middle[:, start : end + beyond], out[:, start:end])
 
 
 def _multiply(left: Float[Tensor, "m a b"], right: Float[Tensor, "m b c"], out: Float[Tensor, "m a c"]) -> None:
@@ -182,6 +179,12 @@ def _gaussian(sigma: float) -> Float[Tensor, " taps"]:
     reach = math.ceil(_TRUNCATED * sigma)
     weights = torch.exp(-(torch.arange(-reach, reach + 1, dtype=torch.float64) ** 2) / (2 * sigma**2))
     return weights / weights.sum()
+
+
+@cached
+def _band(sigma: float) -> Float[Tensor, "longer band"]:
+    """What takes a row to its correlation with the Gaussian at `_BAND` places."""
+    return _correlation(_gaussian(sigma), _BAND).float()
 
 
 def _correlation(weights: Float[Tensor, " taps"], length: int) -> Float[Tensor, "longer length"]:
