@@ -122,9 +122,9 @@ def noise(
         # Four numbers of 8 bits from each word, the lowest first; those of the first words of all blocks, then of the
         # second, and so on, for laying the four words of a block side by side would take longer than drawing them.
         for which, words in enumerate(_words(seed, stream, some, at, blocks, place)):
-            numbers[:, which] = words.to(torch.int32, memory_format=torch.contiguous_format).view(torch.int8)
-        # Half a step up, so that 0 is the middle.
-        torch.add(half, numbers, alpha=2.0**-7, out=numbers)
+            whole = words.to(torch.int32, memory_format=torch.contiguous_format).view(torch.int8)
+            # Half a step up, so that 0 is the middle.
+            torch.add(half, whole, alpha=2.0**-7, out=numbers[:, which])
     return _gpu.sent(out.flatten(1)[:, :count], device)
 
 

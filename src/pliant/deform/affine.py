@@ -48,7 +48,7 @@ class Motion(Deformation):
 
     def field(self, parameters: Float[Tensor, "n 6"], size: tuple[int, int]) -> Field:
         """The field that shears, scales, turns and moves the image by the given parameters."""
-        degrees, x, y, scale, shear_x, shear_y = parameters.double().unbind(1)
+        degrees, x, y, scale, shear_x, shear_y = parameters.double().T.contiguous().unbind(0)
         turn, along, across = torch.deg2rad(degrees), torch.deg2rad(shear_x).tan(), torch.deg2rad(shear_y).tan()
         cos, sin, both = turn.cos(), turn.sin(), 1 + along * across
         # From the centre p' = scale R H p + (x, y), with R = ((cos, -sin), (sin, cos)) and H = ((1, -along),

@@ -78,7 +78,8 @@ def _read(
     else:
         read = torch.empty_like(images, memory_format=torch.contiguous_format)
         for part in _cached(images):
-            read[part] = _bilinear(images[part], places[part], padding)
+            found = _bilinear(images[part].to(places.dtype), places[part], padding)
+            read[part] = found.round_() if images.dtype == torch.uint8 else found
     for which, exactly in copies:
         read[which] = exactly
     return read
