@@ -3,6 +3,7 @@
 import sys
 from types import SimpleNamespace
 
+import kernels
 import pytest
 import torch
 
@@ -57,3 +58,28 @@ def test_kernels_that_fail_are_told_once(module):
     with pytest.warns(UserWarning, match="without pliant's kernel") as warned:
         assert [found(), found()] == [None, None]
     assert [str(warning.message) for warning in warned] == [told]
+
+
+def test_every_kernel_compiles_for_gpus():
+    pytest.importorskip("triton")
+    kernels.run_with_compiler("""
+from pliant import _philox
+from pliant.deform import fused, fused_smoothing
+
+assert ".entry _words" in compiled(_philox._words, {"given": "*i64", "out": "*i64"}, BLOCKS=512)
+
+smoothed = dict.fromkeys(("given", "weights", "out"), "*fp32")
+assert ".entry _correlate" in compiled(fused_smoothing._correlate, smoothed, PIXELS=1024)
+
+FIXED = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 4}
+
+def made(kernel, image, **constants):
+    pointers = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}
+    types = pointers | dict.fromkeys(("images", "out", "gradient"), "*" + image)
+    return compiled(kernel, types, **(FIXED | constants))
+
+assert ".entry _forward" in made(fused._forward, "u8", IMAGES=2, PATTERNS=4, CHANNELS=3, height=32, width=48)
+assert ".entry _forward" in made(fused._forward, "bf16", PATTERNS=0, PADDING=0, CHANNELS=1)
+backward = made(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True)
+assert "atom.global.gpu.relaxed" in backward or "red.global.gpu.relaxed" in backward
+""")

@@ -50,10 +50,3 @@ def test_no_indices_and_no_numbers(by_kernel):
     by_kernel()
     assert draws.uniform(0, Stream.NOISE, [], 0, 5, kernels.DEVICE).shape == (0, 5)
     assert draws.noise(0, Stream.NOISE, [3], 0, 0, kernels.DEVICE).shape == (1, 0)
-
-
-def test_the_kernel_compiles_for_gpus():
-    kernels.run_with_compiler("""
-from pliant import _philox
-assert ".entry _words" in compiled(_philox._words, {"given": "*i64", "out": "*i64"}, BLOCKS=512)
-""")

@@ -118,9 +118,9 @@ def test_there_are_as_many_jobs_as_cores_that_may_be_used(tmp_path, capsys, monk
     plan = fake_study.plan(seeds=1, figures=("3b",))
     seconds = outlook(plan, tmp_path / "run").seconds
     for threads, engine, said in (
-        (1, "local", f"about {_duration(seconds / 3)} with 3 jobs\n"),
-        (2, "local", f"about {_duration(seconds)} with 1 job\n"),
-        (1, "ray", f"about {_duration(seconds)} one after the other\n"),
+        (1, "local", f"about {_duration(seconds / 3)} with 3 jobs on processors, "),
+        (2, "local", f"about {_duration(seconds)} with 1 job on processors, "),
+        (1, "ray", f"about {_duration(seconds)} one after the other on processors, "),
     ):
         (tmp_path / "plan.json").write_text(json.dumps(replace(plan, threads=threads).to_json()))
         command = ["run", str(tmp_path / "plan.json"), "--out", str(tmp_path / "run"), "--dry-run", "--engine", engine]

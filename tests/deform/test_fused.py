@@ -186,21 +186,3 @@ def test_it_goes_through_torch_compile_in_one_graph():
 
     compiled = torch.compile(brighter, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(given, weights), brighter(given, weights))
-
-
-def test_the_kernels_compile_for_gpus():
-    kernels.run_with_compiler("""
-from pliant.deform import fused
-
-FIXED = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 4}
-
-def made(kernel, image, **constants):
-    pointers = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}
-    types = pointers | dict.fromkeys(("images", "out", "gradient"), "*" + image)
-    return compiled(kernel, types, **(FIXED | constants))
-
-assert ".entry _forward" in made(fused._forward, "u8", IMAGES=2, PATTERNS=4, CHANNELS=3, height=32, width=48)
-assert ".entry _forward" in made(fused._forward, "bf16", PATTERNS=0, PADDING=0, CHANNELS=1)
-backward = made(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True)
-assert "atom.global.gpu.relaxed" in backward or "red.global.gpu.relaxed" in backward
-""")
