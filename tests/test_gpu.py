@@ -71,15 +71,16 @@ assert ".entry _words" in compiled(_philox._words, {"given": "*i64", "out": "*i6
 smoothed = dict.fromkeys(("given", "weights", "out"), "*fp32")
 assert ".entry _correlate" in compiled(fused_smoothing._correlate, smoothed, PIXELS=1024)
 
-FIXED = {"IMAGES": 1, "PIXELS": 512, "PADDING": 2, "UNROLLED": 4}
+FIXED = {"IMAGES": 1, "PIXELS": fused._PIXELS, "PADDING": 2, "UNROLLED": fused._UNROLLED}
 
 def made(kernel, image, **constants):
     pointers = {"moved": "*fp32", "basis": "*fp32", "to_images": "*fp32", "to_moved": "*fp32"}
     types = pointers | dict.fromkeys(("images", "out", "gradient"), "*" + image)
     return compiled(kernel, types, **(FIXED | constants))
 
-assert ".entry _forward" in made(fused._forward, "u8", IMAGES=2, PATTERNS=4, CHANNELS=3, height=32, width=48)
+size = {"height": 32, "width": 48}
+assert ".entry _forward" in made(fused._forward, "u8", IMAGES=fused._IMAGES, PATTERNS=4, CHANNELS=3, **size)
 assert ".entry _forward" in made(fused._forward, "bf16", PATTERNS=0, PADDING=0, CHANNELS=1)
-backward = made(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True)
+backward = made(fused._backward, "fp32", PATTERNS=9, TO_IMAGES=True, TO_MOVED=True, **size)
 assert "atom.global.gpu.relaxed" in backward or "red.global.gpu.relaxed" in backward
 """)

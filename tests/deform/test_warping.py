@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from reference import bilinear, lie_derivative
 
 from pliant._checks import InputError
-from pliant.deform import PADDINGS, Field, Pose, ThinPlate, resampling, warp, warp_tangent
+from pliant.deform import PADDINGS, Elastic, Field, Pose, ThinPlate, resampling, warp, warp_tangent
 
 DTYPES = (torch.uint8, torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
@@ -215,11 +216,16 @@ def test_the_tangent_refuses_what_the_warp_refuses():
         assert messages[0] == messages[1]
 
 
-@pytest.mark.parametrize("member", [ThinPlate(3, 2.0), Pose(3.0, "50%")], ids=lambda member: member.name)
-@pytest.mark.parametrize("padding", PADDINGS)
+RECIPES = [ThinPlate(3, 2.0), Pose(3.0, "50%"), Elastic(9.0, 1.2)]
+
+
+@pytest.mark.parametrize("member", RECIPES, ids=lambda member: member.name)
+@pytest.mark.parametrize(
+    ("padding", "dtype"), [*((padding, torch.float32) for padding in PADDINGS), *(("zeros", kind) for kind in DTYPES)]
+)
 @pytest.mark.parametrize("size", [(32, 32), (30, 21)])
-def test_a_recipe_is_warped_as_its_displacements_are_and_stays_what_it_is(member, padding, size, monkeypatch):
-    images, field = pictures(40, 2, *size), member.sample(range(40), size)
+def test_a_recipe_is_warped_as_its_displacements_are_and_stays_what_it_is(member, padding, dtype, size, monkeypatch):
+    images, field = pictures(40, 2, *size, dtype), member.sample(range(40), size)
     plain = Field(field.displacement.clone())
     at_once = warp(images, field, padding)
     assert torch.equal(at_once, warp(images, plain, padding))
@@ -231,13 +237,18 @@ def test_a_recipe_is_warped_as_its_displacements_are_and_stays_what_it_is(member
     assert torch.equal(field.displacement, plain.displacement)
 
 
-def test_threads_do_not_write_into_each_others_places():
-    images, fields = pictures(8, 1, 64, 64), [ThinPlate(3, 6.0).sample(range(8), (64, 64), draw=k) for k in range(4)]
-    expected = [warp(images, field) for field in fields]
-    with ThreadPoolExecutor(4) as pool:
-        for _ in range(20):
-            found = list(pool.map(lambda field: warp(images, field), fields))
-            assert all(torch.equal(each, known) for each, known in zip(found, expected, strict=True))
+def test_each_thread_keeps_memory_of_its_own_for_places():
+    both = threading.Barrier(2)
+
+    def memory(_):
+        places = [resampling._room((3, 2, 8, 9), torch.float32, torch.device("cpu")).data_ptr() for _ in range(2)]
+        both.wait(timeout=60)
+        return places
+
+    with ThreadPoolExecutor(2) as pool:
+        (first, again), (second, _) = pool.map(memory, range(2))
+    assert first == again
+    assert first != second
 
 
 def test_memory_that_was_kept_in_inference_mode_is_of_use_outside_of_it():
@@ -273,6 +284,29 @@ def test_derivatives_in_forward_mode_are_those_of_reverse_mode(whole):
     assert min(gradient.abs().max() for gradient in backward) > 0.1
     expected = sum((gradient * step).sum() for gradient, step in zip(backward, along, strict=True))
     torch.testing.assert_close((weight * tangent).sum(), expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is:FutureWarning")  # by torch itself
+@pytest.mark.parametrize("size", [(16, 32), (9, 8)])
+@pytest.mark.parametrize("member", RECIPES, ids=lambda member: member.name)
+def test_derivatives_in_forward_mode_reach_parameters(member, size):
+    images, parameters = pictures(2, 1, *size), member.parameters(range(2), size)
+    along = torch.rand(parameters.shape, generator=torch.Generator().manual_seed(3))
+
+    def warped(parameters):
+        return warp(images, member.field(parameters, size), "border").double().square().sum()
+
+    tangent = torch.func.jvp(warped, (parameters,), (along,))[1]
+    gradient = torch.autograd.grad(warped(parameters.requires_grad_()), parameters)[0]
+    torch.testing.assert_close(tangent, (gradient * along).sum().double(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("member", RECIPES, ids=lambda member: member.name)
+def test_at_strength_0_parts_of_a_batch_are_copied(member, monkeypatch):
+    monkeypatch.setattr(resampling, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(resampling, "_bilinear", lambda *given: pytest.fail("what stays in its place was resampled"))
+    images = pictures(70, 2, 32, 32)
+    assert torch.equal(warp(images, member.sample(range(70), (32, 32)).scaled(0.0)), images)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (7, 5), (1, 1)])

@@ -8,20 +8,19 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from pliant import _gpu
 from pliant._checks import require
 from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
 from pliant.deform.length import Length, check_length, pixels
-from pliant.deform.recipe import Recipe
+from pliant.deform.recipe import Recipe, has_tangent
 from pliant.deform.series import cached
 
 _TRUNCATED = 4.0  # standard deviations
 _LARGEST = 1 - 2.0**-8  # of the noise
 _ROWS, _BAND = 1024, 64  # of one product
-_ALIGNED = 16  # numbers that fill a line of memory: products as wide as some lines, and as high, are computed alike
+_ALIGNED = 16  # products whose sides are multiples of it give each plane the same bits in any batch
 _AT_ONCE = 1 << 19  # numbers that stay in the caches
 
 
@@ -90,7 +89,7 @@ class _Smoothed(Recipe):
         noise, gaussian, (height, width) = self.weights, _gaussian(self.sigma), self.size
         kernels = _gpu.kernels("pliant.deform.fused_smoothing", noise.device, "noise is smoothed")
         # A kernel would lose the derivative in forward mode.
-        if kernels is not None and noise.dtype == torch.float32 and forward_ad.unpack_dual(noise).tangent is None:
+        if kernels is not None and noise.dtype == torch.float32 and not has_tangent(noise):
             weights = torch.stack((self.alpha * gaussian, gaussian)).float()
             return kernels.smooth(noise.flatten(0, 1), _gpu.sent(weights, noise.device)).unflatten(0, (-1, 2))
         if torch.is_grad_enabled() and noise.requires_grad:
@@ -98,12 +97,14 @@ class _Smoothed(Recipe):
             across, along = (_correlation(gaussian, side).to(noise.device, exact) for side in self.size)
             with torch.autocast(noise.device.type, enabled=False):
                 return (self.alpha * (across.T @ noise.to(exact) @ along)).to(noise.dtype)
-        if noise.device.type == "cpu" and noise.dtype == torch.float32 and height % _ALIGNED == width % _ALIGNED == 0:
-            out = noise.new_empty((len(noise), 2, height, width)) if room is None else room
+        aligned = height % _ALIGNED == width % _ALIGNED == 0
+        if aligned and noise.device.type == "cpu" and noise.dtype == torch.float32 and not has_tangent(noise):
+            if room is None or room.dtype != noise.dtype:
+                room = noise.new_empty((len(noise), 2, height, width))
             matrix = _band(self.sigma)
-            for some, result in zip(noise.split(self.together), out.split(self.together), strict=True):
+            for some, result in zip(noise.split(self.together), room.split(self.together), strict=True):
                 _by_planes(some.flatten(0, 1), self.alpha * matrix, matrix.T, result.flatten(0, 1))
-            return out
+            return room
         along = _along(noise.flatten(0, 2), self.alpha * gaussian).unflatten(0, (-1, noise.shape[2]))
         across = _along(along.transpose(1, 2).flatten(0, 1), gaussian).unflatten(0, (-1, width))
         return across.transpose(1, 2).unflatten(0, (-1, 2)).contiguous()

@@ -19,7 +19,7 @@ _IMAGES, _PIXELS = 4, 512  # of one program: a pattern is read once for all of i
 _CHANNELS = (4, 3, 2, 1)  # read before any is written, as many as divide them all: reading waits
 _UNROLLED = 4  # patterns that are read while others are summed
 _REGISTERS = 112  # of a thread, so that more programs share a processor
-_SIZES = 16  # of images that kernels of their own are compiled for: half as many instructions, a second of compiling
+_SIZES = 16  # of images that kernels of their own are compiled for: half as many instructions, 2 seconds of compiling
 
 _known: set[tuple[int, int]] = set()
 
@@ -38,8 +38,10 @@ def warp(
 
 
 def trial(device: torch.device) -> None:
-    """Run the kernel once."""
-    warp(torch.zeros(1, 1, 1, 1, device=device), torch.zeros(1, 2, 1, 1, device=device), "zeros")
+    """Run the kernel once, as it is compiled for one size of images."""
+    images, weights = torch.zeros(1, 1, 16, _PIXELS // 16, device=device), torch.zeros(1, 2, 1, device=device)
+    _warp(images, weights, torch.zeros(1, _PIXELS, device=device), "zeros")
+    _known.clear()
 
 
 @torch.library.custom_op("pliant::warp", mutates_args=())
@@ -142,7 +144,7 @@ def _fixed(basis: Tensor | None, padding: str) -> dict[str, Any]:
 
 
 def _own(height: int, width: int) -> tuple[Any, Any]:
-    """The size as the kernels take it: compiled for, or given at each call after too many others."""
+    """The size as the kernels take it: compiled for, or given at each call if it is small or after many others."""
     if height * width >= _PIXELS and len(_known) < _SIZES:
         _known.add((height, width))
     return (tl.constexpr(height), tl.constexpr(width)) if (height, width) in _known else (height, width)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from pliant import _gpu
 
@@ -49,3 +50,8 @@ class Recipe(ABC):
     @abstractmethod
     def together(self) -> int:
         """How many images, or a multiple of it, are made together without waste."""
+
+
+def has_tangent(tensor: Tensor) -> bool:
+    """Whether derivatives in forward mode go through it."""
+    return forward_ad.unpack_dual(tensor).tangent is not None

@@ -8,20 +8,19 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from pliant import _gpu
-from pliant.deform.recipe import Recipe
+from pliant.deform.recipe import Recipe, has_tangent
 from pliant.deform.series import Series, cached
 
 Padding = Literal["zeros", "border", "reflection"]
 PADDINGS = ("zeros", "border", "reflection")
 _FUSED = (torch.uint8, torch.bfloat16, torch.float16, torch.float32)
 
-# Images, grids and results of one slice stay in the caches of a core, or nearly.
+# What is done a few images at a time stays in the caches of a core, or nearly: images, places and results.
 _SLICE_BYTES = 1 << 23
-# Each thread keeps memory for the places of one batch, up to so many numbers: to be given new memory takes a third as
-# long as resampling.
+# Each thread keeps memory for the places of a batch, or of a part of it, up to so many numbers: to be given new memory
+# takes a third as long as resampling.
 _KEPT = 1 << 24
 _memory = threading.local()
 _LARGEST = float(1 << 22)  # whole pixels beyond it are left to the resampling, which is exact outside of any image
@@ -34,7 +33,7 @@ def resample(
     if not images.numel():
         return images.clone()
     numbers = moved.weights if isinstance(moved, Recipe) else moved
-    bent = _has_tangent(images) or _has_tangent(numbers)
+    bent = has_tangent(images) or has_tangent(numbers)
     trained = torch.is_grad_enabled() and (images.requires_grad or numbers.requires_grad)
     # The kernels add up gradients in any order, and have none in forward mode.
     if images.dtype in _FUSED and not bent and not (trained and torch.are_deterministic_algorithms_enabled()):
@@ -62,17 +61,22 @@ def _read(
     """What `resample` gives of as many images as there is memory for their places."""
     places = _room((len(images), 2, *images.shape[2:]), _exact(images), images.device)
     copies: list[tuple[Int[Tensor, " some"], Shaped[Tensor, "some c h w"]]] = []
-    parts = _made_together(moved, images)
-    for part in parts:
+    left = False
+    for part in _made_together(moved, images):
         displacement = moved[part].summed(places[part]) if isinstance(moved, Recipe) else moved[part]
         whole = _whole(displacement)
-        if len(parts) == 1 and whole.all():
-            return copied(images, displacement, padding)
+        if whole.all():
+            copies.append((torch.arange(part.start, part.stop), copied(images[part], displacement, padding)))
+            places[part] = 0
+            continue
+        left = True
         if whole.any():
             copies.append(
                 (part.start + whole.nonzero()[:, 0], copied(images[part][whole], displacement[whole], padding))
             )
         _places(displacement, images, padding, places[part])
+    if not left:
+        return copies[0][1] if len(copies) == 1 else torch.cat([exactly for _, exactly in copies])
     if images.dtype == places.dtype:
         read = _bilinear(images, places, padding)
     else:
@@ -83,10 +87,6 @@ def _read(
     for which, exactly in copies:
         read[which] = exactly
     return read
-
-
-def _has_tangent(tensor: Tensor) -> bool:
-    return forward_ad.unpack_dual(tensor).tangent is not None
 
 
 def _room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "n 2 h w"]:
@@ -151,8 +151,8 @@ def _aligned(padding: Padding) -> bool:
 
 
 def _slices(images: Shaped[Tensor, "n c h w"], numbers: int, room: int, multiple: int = 1) -> list[slice]:
-    """Slices of the batch with room on a CPU for so many numbers of each image, or of one image, and a multiple of
-    `multiple`.
+    """Slices of the batch, on a CPU: of as many images as there is room for with so many numbers each, in multiples of
+    `multiple`; of the smallest multiple where there is not enough.
     """
     if images.device.type != "cpu":
         return [slice(0, len(images))]

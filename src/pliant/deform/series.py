@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pliant import _gpu
-from pliant.deform.recipe import Recipe
+from pliant.deform.recipe import Recipe, has_tangent
 
 _ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
 _PATTERNS = 8  # of one product, at least
@@ -64,16 +64,17 @@ class Series(Recipe):
 
     def summed(self, room: Float[Tensor, "n 2 h w"] | None = None) -> Float[Tensor, "n 2 h w"]:
         """The displacements, differentiable in the weights; without gradients the same to the bit in every batch."""
-        basis = self.basis.to(self.weights.dtype)
-        if torch.is_grad_enabled() and self.weights.requires_grad:
+        basis, trained = self.basis, torch.is_grad_enabled() and self.weights.requires_grad
+        if basis.device.type == "cpu" and not trained and not has_tangent(self.weights):
+            rows = None if room is None else room.view(-1, basis.shape[1])
+            return _products(self.weights.flatten(0, 1), basis, rows).reshape(len(self), 2, *self.size)
+        basis = basis.to(self.weights.dtype)
+        if trained or has_tangent(self.weights):
             # On GPUs in float64: products of float32 may be allowed to round what they multiply.
             exact = basis.dtype if basis.device.type == "cpu" else torch.float64
             with torch.autocast(basis.device.type, enabled=False):
                 summed = self.weights.to(exact) @ basis.to(exact)
             return summed.to(basis.dtype).unflatten(2, self.size)
-        if basis.device.type == "cpu":
-            rows = None if room is None else room.view(-1, basis.shape[1])
-            return _products(self.weights.flatten(0, 1), basis, rows).reshape(len(self), 2, *self.size)
         # Sums in a fixed order: a matrix product may choose another for another batch.
         displacement = self.weights.new_zeros((len(self), 2, basis.shape[1]))
         for k in range(basis.shape[0]):
@@ -92,11 +93,13 @@ def _there(basis: Float[Tensor, "k hw"], device: torch.device) -> Float[Tensor, 
 
 
 @cached
-def _product_ready(basis: Float[Tensor, "k hw"]) -> Float[Tensor, "more wider"]:
-    """With zeros added: products over fewer patterns are slower, and narrow ones are computed in another way, in which
-    rows do not stand alone.
+def _product_ready(basis: Float[Tensor, "k hw"], dtype: torch.dtype) -> Float[Tensor, "more wider"]:
+    """The patterns as a type, with zeros added: products over fewer patterns are slower, and narrow ones are computed
+    in another way, in which rows do not stand alone.
     """
-    return F.pad(basis, (0, -basis.shape[1] % _COLUMNS, 0, max(0, _PATTERNS - len(basis))))
+    more = -basis.shape[1] % _COLUMNS, max(0, _PATTERNS - len(basis))
+    basis = basis.to(dtype)
+    return F.pad(basis, (0, more[0], 0, more[1])) if any(more) else basis
 
 
 def _group(wide: int) -> int:
@@ -114,7 +117,7 @@ def _products(
     count, wide = len(rows), basis.shape[1]
     group = _group(wide)
     padded = F.pad(rows, (0, 0, 0, -count % group))
-    basis = _product_ready(basis)
+    basis = _product_ready(basis, rows.dtype)
     padded = F.pad(padded, (0, len(basis) - rows.shape[1])) if len(basis) > rows.shape[1] else padded
     # All in one call, in which each stands alone; into memory of this type also where products are autocast.
     several = padded.reshape(-1, group, len(basis))
