@@ -201,8 +201,8 @@ def section(record: dict[str, Any]) -> list[str]:
         kinds = [name.removeprefix("copy ") for name in shares if name.startswith("copy ")]
         families = list(dict.fromkeys(name.rpartition(" ")[0] for name in shares if not name.startswith("copy ")))
         lines += [
-            "What is above it is mostly the host's time: drawing on the CPU, and starting kernels. Warping alone, by fields "
-            f"that are there, calls in a row, {heads[-1]}: the share of the bandwidth of copying the images.",
+            "What is above it is mostly the host's time: drawing on the CPU, and starting kernels. Warping alone, by "
+            f"fields that are there, calls in a row, {heads[-1]}: the share of the bandwidth of copying the images.",
             "",
             f"| | {' | '.join(kind.removeprefix('torch.') for kind in kinds)} |",
             f"|---|{'---:|' * len(kinds)}",
