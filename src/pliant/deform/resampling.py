@@ -43,7 +43,7 @@ def resample(
     if trained or bent:
         displacement = _summed(moved)
         places, whole = _places(displacement, images, padding), _whole(displacement.detach())
-        read = _bilinear(images, places, padding)
+        read = _bilinear(images, places, padding).to(images.dtype)
         exactly = copied(images.detach(), displacement.detach(), padding) if whole.any() else read.detach()
         return _Kept.apply(read, exactly, whole[:, None, None, None])
     parts = _slices(images, 2 * images[0, 0].numel(), _KEPT, moved.together if isinstance(moved, Recipe) else 1)
@@ -82,8 +82,7 @@ def _read(
     else:
         read = torch.empty_like(images, memory_format=torch.contiguous_format)
         for part in _cached(images):
-            found = _bilinear(images[part].to(places.dtype), places[part], padding)
-            read[part] = found.round_() if images.dtype == torch.uint8 else found
+            read[part] = _bilinear(images[part], places[part], padding)
     for which, exactly in copies:
         read[which] = exactly
     return read
@@ -110,12 +109,12 @@ def read_at(images: Float[Tensor, "n c h w"], places: Float[Tensor, "n k 2"]) ->
 
 def _bilinear(
     images: Shaped[Tensor, "n c h w"], places: Float[Tensor, "n 2 h w"], padding: Padding
-) -> Shaped[Tensor, "n c h w"]:
-    """What stands at the places; uint8 is rounded to nearest."""
+) -> Float[Tensor, "n c h w"]:
+    """What stands at the places, of their type; of uint8 images rounded to nearest."""
     # On a CPU grid_sample reads x and y as fast from two planes as from beside each other.
     grid, aligned = places.movedim(1, -1), _aligned(padding)
     read = F.grid_sample(images.to(grid.dtype), grid, mode="bilinear", padding_mode=padding, align_corners=aligned)
-    return (read.round_() if images.dtype == torch.uint8 else read).to(images.dtype)
+    return read.round_() if images.dtype == torch.uint8 else read
 
 
 def _summed(moved: Float[Tensor, "n 2 h w"] | Recipe) -> Float[Tensor, "n 2 h w"]:
