@@ -36,7 +36,7 @@ def test_the_kernel_draws_the_same_numbers_to_the_bit(numbers, seed, by_kernel):
 @pytest.mark.parametrize("blocks", [1, 511, 512, 1300])
 def test_each_word_is_that_of_its_block(blocks):
     given = torch.tensor([[9, 2**40 + 3], [7, 2**32 - 1], [-5, 4]])
-    found = philox.words(given.to(kernels.DEVICE), int(Stream.NOISE), blocks).cpu()
+    found = philox.words(given.to(kernels.DEVICE), int(Stream.NOISE), blocks, 10).cpu()
     assert found.shape == (2, 4, blocks)
     for (index, draw, seed), words in zip(given.T.tolist(), found, strict=True):
         seed %= 1 << 64

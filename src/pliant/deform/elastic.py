@@ -21,6 +21,7 @@ _TRUNCATED = 4.0  # standard deviations
 _LARGEST = 1 - 2.0**-8  # of the noise
 _ROWS, _BAND = 1024, 64  # of one product
 _ALIGNED = 16  # products whose sides are multiples of it give each plane the same bits in any batch
+_APART = 8  # numbers: two planes then fill blocks of what is drawn
 _AT_ONCE = 1 << 19  # numbers that stay in the caches
 
 
@@ -59,7 +60,10 @@ class Elastic(Deformation):
         """The noise in (-1, 1), without unit: at every pixel, and around the image as far as the Gaussian reaches."""
         beyond = len(_gaussian(pixels(self.sigma, size[1]))) - 1
         rows, columns = size[0] + beyond, size[1] + beyond
-        return source.noise(2 * rows * columns).unflatten(1, (2, rows, columns))
+        # Planes that begin equally far from one another are smoothed where they are.
+        apart = -(-rows * columns // _APART) * _APART
+        planes = source.noise(2 * apart).unflatten(1, (2, apart))[:, :, : rows * columns]
+        return planes.unflatten(2, (rows, columns))
 
     def within(
         self, parameters: Float[Tensor, "n 2 rows columns"], size: tuple[int, int]
