@@ -1,3 +1,4 @@
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from reference import bilinear, lie_derivative
 
 from pliant._checks import InputError
-from pliant.deform import PADDINGS, Elastic, Field, Pose, ThinPlate, resampling, warp, warp_tangent
+from pliant.deform import PADDINGS, Elastic, Field, Pose, ThinPlate, Translate, resampling, warp, warp_tangent
+from pliant.deform.affine import STILL
+from pliant.deform.series import Series
 
 DTYPES = (torch.uint8, torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
@@ -235,6 +238,32 @@ def test_a_recipe_is_warped_as_its_displacements_are_and_stays_what_it_is(member
         assert torch.equal(warp(images, plain, padding), at_once)
     assert torch.equal(field.displacement, member.sample(range(40), size).displacement)
     assert torch.equal(field.displacement, plain.displacement)
+
+
+def test_whole_pixels_beside_others_are_copied_where_one_product_gives_the_places(monkeypatch):
+    made = []
+    placed = Series.placed
+    monkeypatch.setattr(Series, "placed", lambda self, *given: made.append(len(self)) or placed(self, *given))
+    images, parameters = pictures(6, 2, 32, 32), torch.tensor(list(STILL.values())).mean(1).repeat(6, 1)
+    parameters[:, 1] = torch.tensor([0.0, 3.0, 0.3, 3.0 + 2.0**-20, math.inf, -40.0])
+    parameters[:, 2] = torch.tensor([0.0, -2.0, 0.0, 0.0, 0.0, 0.0])
+    field = Translate(4.0).field(parameters, (32, 32))
+    together = warp(images, field)
+    assert made == [6]
+    assert torch.equal(together[0], images[0])
+    assert torch.equal(together[1, :, :30, 3:], images[1, :, 2:, :29])
+    assert not together[5].any()
+    alone = [warp(images[i : i + 1], field[i]) for i in range(6)]
+    assert made == [6, 1, 1, 1]  # of those displaced by 0.3, by nearly 3 and by no number
+    assert torch.equal(together.nan_to_num(-1), torch.cat(alone).nan_to_num(-1))
+
+
+def test_bytes_are_rounded_to_the_nearest_and_half_way_to_even():
+    images = pictures(3, 1, 16, 16, torch.uint8)
+    for by in (0.5, 0.25, 0.3):
+        expected = warp(images.float(), shift(by, 0, (16, 16), 3)).round().to(torch.uint8)
+        assert torch.equal(warp(images, shift(by, 0, (16, 16), 3)), expected)
+    assert (images.int()[..., 1:] + images.int()[..., :-1]).remainder(4).unique().tolist() == [0, 1, 2, 3]
 
 
 def test_each_thread_keeps_memory_of_its_own_for_places():

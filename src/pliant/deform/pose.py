@@ -86,7 +86,8 @@ class _Part(Recipe):
         y = torch.arange(height, device=self.centres.device, dtype=self.centres.dtype) - self.centres[:, 1, None]
         left = 1 - (x / self.radius).square()[:, None, :] - (y / self.radius).square()[:, :, None]
         fade = left.clamp_(min=0).pow_(3)
-        return self.weights[..., None, None] * fade[:, None]
+        out = room if room is not None and room.dtype == fade.dtype else None
+        return torch.mul(self.weights[..., None, None], fade[:, None], out=out)
 
     @property
     def together(self) -> int:

@@ -23,6 +23,7 @@ _SLICE_BYTES = 1 << 23
 # takes a third as long as resampling.
 _KEPT = 1 << 24
 _memory = threading.local()
+_BITS = float(1 << 23)  # a number that it is added to is rounded to nearest, and ends in the bits of a whole one
 _LARGEST = float(1 << 22)  # whole pixels beyond it are left to the resampling, which is exact outside of any image
 
 
@@ -43,7 +44,8 @@ def resample(
     if trained or bent:
         displacement = _summed(moved)
         places, whole = _places(displacement, images, padding), _whole(displacement.detach())
-        read = _bilinear(images, places, padding).to(images.dtype)
+        read = _bilinear(images, places, padding)
+        read = (read.round() if images.dtype == torch.uint8 else read).to(images.dtype)
         exactly = copied(images.detach(), displacement.detach(), padding) if whole.any() else read.detach()
         return _Kept.apply(read, exactly, whole[:, None, None, None])
     parts = _slices(images, 2 * images[0, 0].numel(), _KEPT, moved.together if isinstance(moved, Recipe) else 1)
@@ -60,6 +62,8 @@ def _read(
 ) -> Shaped[Tensor, "n c h w"]:
     """What `resample` gives of as many images as there is memory for their places."""
     places = _room((len(images), 2, *images.shape[2:]), _exact(images), images.device)
+    if isinstance(moved, Series) and _placeable(moved, places, padding):
+        return _placed(images, moved, padding, places)
     copies: list[tuple[Int[Tensor, " some"], Shaped[Tensor, "some c h w"]]] = []
     left = False
     for part in _made_together(moved, images):
@@ -77,13 +81,37 @@ def _read(
         _places(displacement, images, padding, places[part])
     if not left:
         return copies[0][1] if len(copies) == 1 else torch.cat([exactly for _, exactly in copies])
-    if images.dtype == places.dtype:
-        read = _bilinear(images, places, padding)
-    else:
-        read = torch.empty_like(images, memory_format=torch.contiguous_format)
-        for part in _cached(images):
-            read[part] = _bilinear(images[part], places[part], padding)
+    read = _converted(images, places, padding)
     for which, exactly in copies:
+        read[which] = exactly
+    return read
+
+
+def _placeable(moved: Series, places: Float[Tensor, "n 2 h w"], padding: Padding) -> bool:
+    """Whether the product that sums the displacements can give the places, too: to multiply the patterns by a power of
+    two rounds nothing.
+    """
+    along, across = _scale(moved.size, _aligned(padding))
+    exact = along == across and math.frexp(along)[0] == 0.5
+    return exact and places.device.type == "cpu" and places.dtype == moved.weights.dtype
+
+
+def _placed(
+    images: Shaped[Tensor, "n c h w"], moved: Series, padding: Padding, places: Float[Tensor, "n 2 h w"]
+) -> Shaped[Tensor, "n c h w"]:
+    """What `_read` gives, by one product instead of displacements that are looked at; in the memory for places."""
+    which, exactly = moved.maybe_whole(), images[:0]
+    if len(which):
+        displacement = moved[which].summed()
+        whole = _whole(displacement)
+        which, displacement = which[whole], displacement[whole]
+        exactly = copied(images[which], displacement, padding)
+        if len(which) == len(images):
+            return exactly
+    aligned = _aligned(padding)
+    pixels = _pixels(moved.size, aligned, places.dtype, places.device)
+    read = _converted(images, moved.placed(pixels, _scale(moved.size, aligned)[0], places), padding)
+    if len(which):
         read[which] = exactly
     return read
 
@@ -107,14 +135,27 @@ def read_at(images: Float[Tensor, "n c h w"], places: Float[Tensor, "n k 2"]) ->
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)[:, :, 0]
 
 
+def _converted(
+    images: Shaped[Tensor, "n c h w"], places: Float[Tensor, "n 2 h w"], padding: Padding
+) -> Shaped[Tensor, "n c h w"]:
+    """What stands at the places, of the images' type."""
+    if images.dtype == places.dtype:
+        return _bilinear(images, places, padding)
+    out = torch.empty_like(images, memory_format=torch.contiguous_format)
+    for part in _cached(images, 2 * images.shape[1] + 2):
+        read = _bilinear(images[part], places[part], padding)
+        # In a third of the time of rounding and converting.
+        out[part] = read.add_(_BITS).view(torch.int32) if images.dtype == torch.uint8 else read
+    return out
+
+
 def _bilinear(
     images: Shaped[Tensor, "n c h w"], places: Float[Tensor, "n 2 h w"], padding: Padding
 ) -> Float[Tensor, "n c h w"]:
-    """What stands at the places, of their type; of uint8 images rounded to nearest."""
+    """What stands at the places, of their type."""
     # On a CPU grid_sample reads x and y as fast from two planes as from beside each other.
     grid, aligned = places.movedim(1, -1), _aligned(padding)
-    read = F.grid_sample(images.to(grid.dtype), grid, mode="bilinear", padding_mode=padding, align_corners=aligned)
-    return read.round_() if images.dtype == torch.uint8 else read
+    return F.grid_sample(images.to(grid.dtype), grid, mode="bilinear", padding_mode=padding, align_corners=aligned)
 
 
 def _summed(moved: Float[Tensor, "n 2 h w"] | Recipe) -> Float[Tensor, "n 2 h w"]:
@@ -159,16 +200,18 @@ def _slices(images: Shaped[Tensor, "n c h w"], numbers: int, room: int, multiple
     return [slice(start, min(start + step, len(images))) for start in range(0, len(images), step)]
 
 
-def _cached(images: Shaped[Tensor, "n c h w"], multiple: int = 1) -> list[slice]:
-    """About as many images as stay in the caches of the cores, all of which then have work."""
-    image_and_grid = images.shape[2] * images.shape[3] * (2 * images.shape[1] + 2)
-    return _slices(images, image_and_grid, torch.get_num_threads() * _SLICE_BYTES // 4, multiple)
+def _cached(images: Shaped[Tensor, "n c h w"], planes: int, multiple: int = 1) -> list[slice]:
+    """About as many images as stay in the caches of the cores, with so many numbers for each pixel; all cores then have
+    work.
+    """
+    numbers = images.shape[2] * images.shape[3] * planes
+    return _slices(images, numbers, torch.get_num_threads() * _SLICE_BYTES // 4, multiple)
 
 
 def _made_together(moved: Float[Tensor, "n 2 h w"] | Recipe, images: Shaped[Tensor, "n c h w"]) -> list[slice]:
     """Images whose displacements are made together: those that are dear a few at a time, which stay in the caches."""
     if isinstance(moved, Recipe) and moved.dear:
-        return _cached(images, moved.together)
+        return _cached(images, 4, moved.together)
     return [slice(0, len(images))]
 
 
@@ -193,7 +236,7 @@ def copied(
     images: Shaped[Tensor, "n c h w"], displacement: Float[Tensor, "n 2 h w"], padding: Padding
 ) -> Shaped[Tensor, "n c h w"]:
     """Images of any type at whole displacements, pixel by pixel, to the bit."""
-    parts = _cached(images)
+    parts = _cached(images, 2 * images.shape[1] + 2)
     if len(parts) > 1:
         return torch.cat([copied(images[part], displacement[part], padding) for part in parts])
     height, width = images.shape[2:]

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pliant import _gpu
@@ -81,10 +82,38 @@ class Series(Recipe):
             displacement.addcmul_(self.weights[:, :, k, None], basis[k])
         return displacement.unflatten(2, self.size)
 
+    def placed(
+        self, pixels: Float[Tensor, "2 h w"], scale: float, room: Float[Tensor, "n 2 h w"]
+    ) -> Float[Tensor, "n 2 h w"]:
+        """`pixels` plus `scale` times the displacements, by one product; in `room` where it fits.
+
+        On a CPU, and not differentiable.
+        """
+        own = torch.eye(2, dtype=self.weights.dtype).expand(len(self), 2, 2)
+        weights = torch.cat((self.weights, own), 2).flatten(0, 1)
+        return _products(weights, _placing(self.basis, pixels, scale), room.view(len(weights), -1)).reshape(room.shape)
+
+    def maybe_whole(self) -> Int[Tensor, " some"]:
+        """The places of images whose displacements can be whole pixels everywhere: those of one pixel are, but for what
+        rounding does to a sum of as many products. On a CPU.
+        """
+        # NumPy starts an operation several times as fast.
+        weights = self.weights.detach().numpy().reshape(-1, len(self.basis))
+        pattern = np.ascontiguousarray(self.basis.numpy()[:, self.basis.shape[1] // 3])
+        with np.errstate(all="ignore"):
+            one, size = weights @ pattern, np.abs(weights) @ np.abs(pattern)
+            near = np.abs(one - np.rint(one)) <= len(pattern) * np.finfo(one.dtype).eps * size
+        return torch.from_numpy(np.flatnonzero(near[::2] & near[1::2]))
+
     @property
     def together(self) -> int:
         """How many images, or a multiple of it, are summed together without waste."""
         return _group(self.basis.shape[1]) // 2
+
+
+@cached
+def _placing(basis: Float[Tensor, "k hw"], pixels: Float[Tensor, "2 h w"], scale: float) -> Float[Tensor, "more hw"]:
+    return torch.cat((scale * basis, pixels.flatten(1)))
 
 
 @cached
@@ -103,7 +132,7 @@ def _product_ready(basis: Float[Tensor, "k hw"], dtype: torch.dtype) -> Float[Te
 
 
 def _group(wide: int) -> int:
-    return _ROWS * min(16, max(1, _PIXELS // max(wide, 1)))
+    return _ROWS * min(4, max(1, _PIXELS // max(wide, 1)))
 
 
 def _products(
@@ -116,9 +145,9 @@ def _products(
     """
     count, wide = len(rows), basis.shape[1]
     group = _group(wide)
-    padded = F.pad(rows, (0, 0, 0, -count % group))
     basis = _product_ready(basis, rows.dtype)
-    padded = F.pad(padded, (0, len(basis) - rows.shape[1])) if len(basis) > rows.shape[1] else padded
+    more = len(basis) - rows.shape[1], -count % group
+    padded = F.pad(rows, (0, more[0], 0, more[1])) if any(more) else rows
     # All in one call, in which each stands alone; into memory of this type also where products are autocast.
     several = padded.reshape(-1, group, len(basis))
     shape = (len(several), group, basis.shape[1])
