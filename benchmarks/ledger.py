@@ -1,5 +1,6 @@
 """How every benchmark times and what it writes: ratios within one run, as versioned JSON with machine and commit."""
 
+import ctypes
 import json
 import os
 import platform
@@ -14,6 +15,17 @@ from typing import Any
 import torch
 
 SCHEMA = 1
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
+
+
+def keep_memory() -> None:
+    """Let the C library keep what is freed, where it is glibc: it would give it back or not by what was freed before,
+    and new memory costs as much as reading some images.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def interleaved(runs: dict[str, Callable[[], Any]], repeats: int, warmup: int = 1) -> dict[str, float]:
