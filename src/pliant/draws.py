@@ -141,7 +141,7 @@ def noise(
 
 
 def scaled(numbers: Float[Tensor, "*n"], factor: float, less: float = 0.0) -> Float[Tensor, "*n"]:
-    """(`numbers` - `less`) times `factor`, in their place; few of them on a CPU by NumPy, which wakes no other thread."""
+    """(`numbers` - `less`) times `factor`, in their place; few on a CPU by NumPy, which wakes no other thread."""
     if numbers.device.type == "cpu" and numbers.numel() <= 4 * _FEW:
         array = numbers.numpy()
         array -= np.float32(less)
