@@ -1,6 +1,7 @@
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from reference import bilinear, lie_derivative
 
 from pliant._checks import InputError
-from pliant.deform import PADDINGS, Elastic, Field, Pose, ThinPlate, Translate, resampling, warp, warp_tangent
+from pliant.deform import PADDINGS, Elastic, Field, Pose, ThinPlate, Translate, resampling, series, warp, warp_tangent
 from pliant.deform.affine import STILL
 from pliant.deform.series import Series
 
@@ -256,6 +257,19 @@ def test_whole_pixels_beside_others_are_copied_where_one_product_gives_the_place
     alone = [warp(images[i : i + 1], field[i]) for i in range(6)]
     assert made == [6, 1, 1, 1]  # of those displaced by 0.3, by nearly 3 and by no number
     assert torch.equal(together.nan_to_num(-1), torch.cat(alone).nan_to_num(-1))
+
+
+@pytest.mark.parametrize(("size", "backwards", "expected"), [(32, False, True), (32, True, False), (31, False, False)])
+def test_a_product_gives_the_places_only_where_a_trial_gives_the_same_bits(size, backwards, expected, monkeypatch):
+    made = ThinPlate(5, 4.0).sample(range(3), (size, size)).source
+    own = replace(made, basis=made.basis.clone())  # for which nothing was tried yet
+    images, used, placed = pictures(3, 1, size, size), [], Series.placed
+    monkeypatch.setattr(Series, "placed", lambda self, *given: used.append(len(self)) or placed(self, *given))
+    if backwards:
+        monkeypatch.setattr(series, "_products", lambda rows, basis, room=None: rows.flip(1) @ basis.flip(0))
+    warped = warp(images, Field(own))
+    assert bool(used) == expected
+    assert torch.equal(warped, warp(images, Field(own.summed())))
 
 
 def test_bytes_are_rounded_to_the_nearest_and_half_way_to_even():

@@ -62,8 +62,17 @@ def _read(
 ) -> Shaped[Tensor, "n c h w"]:
     """What `resample` gives of as many images as there is memory for their places."""
     places = _room((len(images), 2, *images.shape[2:]), _exact(images), images.device)
-    if isinstance(moved, Series) and _placeable(moved, places, padding):
-        return _placed(images, moved, padding, places)
+    if isinstance(moved, Series):
+        along, across = _scale(moved.size, _aligned(padding))
+        pixels = _pixels(moved.size, _aligned(padding), places.dtype, places.device)
+        if along == across and moved.placeable(pixels, along):
+            exactly, which = _whole_ones(images, moved, padding)
+            if len(which) == len(images):
+                return exactly
+            read = _converted(images, moved.placed(pixels, along, places), padding)
+            if len(which):
+                read[which] = exactly
+            return read
     copies: list[tuple[Int[Tensor, " some"], Shaped[Tensor, "some c h w"]]] = []
     left = False
     for part in _made_together(moved, images):
@@ -87,33 +96,16 @@ def _read(
     return read
 
 
-def _placeable(moved: Series, places: Float[Tensor, "n 2 h w"], padding: Padding) -> bool:
-    """Whether the product that sums the displacements can give the places, too: to multiply the patterns by a power of
-    two rounds nothing.
-    """
-    along, across = _scale(moved.size, _aligned(padding))
-    exact = along == across and math.frexp(along)[0] == 0.5
-    return exact and places.device.type == "cpu" and places.dtype == moved.weights.dtype
-
-
-def _placed(
-    images: Shaped[Tensor, "n c h w"], moved: Series, padding: Padding, places: Float[Tensor, "n 2 h w"]
-) -> Shaped[Tensor, "n c h w"]:
-    """What `_read` gives, by one product instead of displacements that are looked at; in the memory for places."""
-    which, exactly = moved.maybe_whole(), images[:0]
-    if len(which):
-        displacement = moved[which].summed()
-        whole = _whole(displacement)
-        which, displacement = which[whole], displacement[whole]
-        exactly = copied(images[which], displacement, padding)
-        if len(which) == len(images):
-            return exactly
-    aligned = _aligned(padding)
-    pixels = _pixels(moved.size, aligned, places.dtype, places.device)
-    read = _converted(images, moved.placed(pixels, _scale(moved.size, aligned)[0], places), padding)
-    if len(which):
-        read[which] = exactly
-    return read
+def _whole_ones(
+    images: Shaped[Tensor, "n c h w"], moved: Series, padding: Padding
+) -> tuple[Shaped[Tensor, "some c h w"], Int[Tensor, " some"]]:
+    """Copies of the images that are displaced by whole pixels everywhere, and which these are."""
+    which = moved.maybe_whole()
+    if not len(which):
+        return images[:0], which
+    displacement = moved[which].summed()
+    whole = _whole(displacement)
+    return copied(images[which[whole]], displacement[whole], padding), which[whole]
 
 
 def _room(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "n 2 h w"]:

@@ -93,6 +93,13 @@ class Series(Recipe):
         weights = torch.cat((self.weights, own), 2).flatten(0, 1)
         return _products(weights, _placing(self.basis, pixels, scale), room.view(len(weights), -1)).reshape(room.shape)
 
+    def placeable(self, pixels: Float[Tensor, "2 h w"], scale: float) -> bool:
+        """Whether `placed` gives to the bit what scaling the displacements and adding them does; on a CPU, where the
+        scale is a power of two, which rounds nothing.
+        """
+        here = pixels.device.type == "cpu" and pixels.dtype == self.weights.dtype and math.frexp(scale)[0] == 0.5
+        return here and len(_placing(self.basis, pixels, scale)) > 0
+
     def maybe_whole(self) -> Int[Tensor, " some"]:
         """The places of images whose displacements can be whole pixels everywhere: those of one pixel are, but for what
         rounding does to a sum of as many products. On a CPU.
@@ -113,7 +120,16 @@ class Series(Recipe):
 
 @cached
 def _placing(basis: Float[Tensor, "k hw"], pixels: Float[Tensor, "2 h w"], scale: float) -> Float[Tensor, "more hw"]:
-    return torch.cat((scale * basis, pixels.flatten(1)))
+    """The patterns times the scale, and the pixels. Empty where a product of them, tried with some weights, differs in
+    any bit from scaling and adding what the patterns alone give, as this processor sums it in another order.
+    """
+    patterns, pixels = torch.cat((scale * basis, pixels.flatten(1))), pixels.flatten(1)
+    weights = torch.arange(2 * _ROWS * len(basis), dtype=pixels.dtype).sin().view(_ROWS, 2, -1)
+    summed = _products(weights.flatten(0, 1), basis).view(_ROWS, 2, -1)
+    own = torch.eye(2, dtype=pixels.dtype).expand(_ROWS, 2, 2)
+    placed = _products(torch.cat((weights, own), 2).flatten(0, 1), patterns).view(_ROWS, 2, -1)
+    same = torch.equal(placed, torch.addcmul(pixels, summed, pixels.new_tensor(scale)))
+    return patterns if same else patterns.new_empty(0, patterns.shape[1])
 
 
 @cached
