@@ -145,12 +145,20 @@ def test_the_global_generator_is_untouched():
             "draw=4294967296: a draw is an integer from 0 to 2^32 - 1",
         ),
         ((0, Stream.SHUFFLE, [3, -7], 0, 1), "image indices must be 0 or more, got -7"),
+        ((0, Stream.SHUFFLE, [3], torch.tensor([1, 2]), 1), "2 draws for 1 indices: give one, or one for each"),
+        ((0, Stream.SHUFFLE, [3, 5], torch.tensor([1]), 1), "1 draws for 2 indices: give one, or one for each"),
     ],
 )
 def test_bad_arguments(arguments, message):
-    with pytest.raises(InputError) as error:
-        draws.uniform(*arguments)
-    assert str(error.value) == message
+    for numbers in (draws.uniform, draws.noise):
+        with pytest.raises(InputError) as error:
+            numbers(*arguments)
+        assert str(error.value) == message
+
+
+def test_numbers_stand_side_by_side():
+    for device in ("cpu", "meta"):
+        assert draws.uniform(0, Stream.SHUFFLE, range(3), 0, 18, device).is_contiguous()
 
 
 @pytest.mark.gpu

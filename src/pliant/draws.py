@@ -63,22 +63,19 @@ def _rounds(counter: list[Any], key: tuple[int, int], rounds: int = _ROUNDS) -> 
         else:  # the counter is the caller's
             c0, c2 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         # The products go on with their upper bits, which `_mixed` takes away.
-        c0, c1, c2, c3 = _mixed(c2, c1, k0, done > 0), c2, _mixed(c0, c3, k1, done > 0), c0
+        c0, c1, c2, c3 = _mixed(c2, c1, k0), c2, _mixed(c0, c3, k1), c0
         k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
     return [c0, c1 & _LOW, c2, c3 & _LOW]
 
 
-def _mixed(product: Any, word: Any, key: int, spent: bool) -> Any:
-    """The upper half of the product, the lower half of the word and the key, by exclusive or; in the place of the word
-    if that is `spent` and large enough.
-    """
-    high = product >> 32
-    if high.shape == word.shape:
-        mixed, other = (word, high) if spent else (high, word)
-        mixed ^= other
+def _mixed(product: Any, word: Any, key: int) -> Any:
+    """The upper half of the product, the lower half of the word and the key, by exclusive or."""
+    mixed = product >> 32
+    if mixed.shape == word.shape:
+        mixed ^= word
         mixed ^= key
     else:
-        mixed = high ^ (word ^ key)
+        mixed = mixed ^ (word ^ key)
     mixed &= _LOW
     return mixed
 
@@ -99,14 +96,18 @@ def uniform(
     index, device = given(indices, device)
     blocks = -(-count // 4)
     place = _place(len(index) * blocks, device)
-    numbers = torch.empty((len(index), blocks, 4), dtype=torch.float32, device=place)
-    for which, words in enumerate(_words(seed, stream, index.numpy(), _checked(draw), blocks, place)):
-        if isinstance(words, Tensor):
-            numbers[:, :, which] = words >> 8
-        else:
-            np.right_shift(words, 8, out=numbers.numpy()[:, :, which], casting="unsafe")
-    scaled(numbers, 2.0**-24)
-    return _gpu.sent(numbers.flatten(1)[:, :count], device)
+    words = _words(seed, stream, index.numpy(), _checked(draw, len(index)), blocks, place)
+    if isinstance(words[0], Tensor):
+        numbers = torch.empty((len(index), blocks, 4), dtype=torch.float32, device=place)
+        for which, word in enumerate(words):
+            numbers[:, :, which] = word >> 8
+        return _gpu.sent(numbers.flatten(1)[:, :count] * 2.0**-24, device)
+    # By NumPy, which wakes no other thread for it.
+    few = np.empty((len(index), blocks, 4), np.float32)
+    for which, word in enumerate(words):
+        np.right_shift(word, 8, out=few[:, :, which], casting="unsafe")
+    few = few.reshape(len(index), 4 * blocks)[:, :count] * np.float32(2.0**-24)
+    return _gpu.sent(torch.from_numpy(few), device)
 
 
 def noise(
@@ -127,7 +128,7 @@ def noise(
     half = torch.full((), 2.0**-8, dtype=torch.float32, device=place)
     # As many images at a time as stay in the caches.
     step = max(1, _AT_ONCE // max(blocks, 1)) if place.type == "cpu" else max(len(index), 1)
-    each = _checked(draw)
+    each = _checked(draw, len(index))
     for start in range(0, len(index), step):
         part = slice(start, start + step)
         # Four numbers of 8 bits from each word, the lowest first; those of the first words of all blocks, then of the
@@ -138,16 +139,6 @@ def noise(
             # Half a step up, so that 0 is the middle.
             torch.add(half, whole, alpha=2.0**-7, out=out[part, which])
     return _gpu.sent(out.flatten(1)[:, :count], device)
-
-
-def scaled(numbers: Float[Tensor, "*n"], factor: float, less: float = 0.0) -> Float[Tensor, "*n"]:
-    """(`numbers` - `less`) times `factor`, in their place; few on a CPU by NumPy, which wakes no other thread."""
-    if numbers.device.type == "cpu" and numbers.numel() <= 4 * _FEW:
-        array = numbers.numpy()
-        array -= np.float32(less)
-        array *= np.float32(factor)
-        return numbers
-    return numbers.sub_(less).mul_(factor)
 
 
 def given(
@@ -166,11 +157,13 @@ def _place(blocks: int, device: torch.device) -> torch.device:
     return device if blocks > _SENT else torch.device("cpu")
 
 
-def _checked(draw: int | Int[Tensor, " n"]) -> Int[np.ndarray, " n"]:
-    """The draw of all indices, or that of each."""
+def _checked(draw: int | Int[Tensor, " n"], count: int) -> Int[np.ndarray, " n_or_1"]:
+    """The draw of all of `count` indices, or that of each."""
     numbers = draw.tolist() if isinstance(draw, Tensor) else [draw]
     wrong = [number for number in numbers if not 0 <= number < 1 << 32]
     require(not wrong, f"draw={''.join(map(str, wrong[:1]))}: a draw is an integer from 0 to 2^32 - 1")
+    each = isinstance(draw, Tensor)
+    require(not each or len(numbers) == count, f"{len(numbers)} draws for {count} indices: give one, or one for each")
     return np.array(numbers, dtype=np.int64)
 
 

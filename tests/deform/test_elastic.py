@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import correlate1d
 
+from pliant import draws
 from pliant._checks import InputError
 from pliant.deform import Elastic, elastic, warp
 
@@ -35,6 +36,15 @@ def test_the_rms_length_is_what_draws_have_up_to_the_border():
     squares = member.sample(range(1000), size).displacement.square().sum(1)
     assert float(squares.mean().sqrt()) == pytest.approx(member.rms(size), rel=0.03)
     assert float(squares[:, 0].mean().sqrt()) == pytest.approx(member.rms(size), rel=0.05)
+
+
+def test_the_noise_of_the_second_axis_begins_at_the_next_multiple_of_eight():
+    noise = Elastic(6.0, 1.0).parameters([3, 5], (5, 9), seed=2)
+    rows, columns = noise.shape[2:]
+    apart = -(-rows * columns // 8) * 8
+    assert apart > rows * columns
+    drawn = draws.noise(2, draws.Stream.DEFORMATION, [3, 5], 0, 2 * apart).unflatten(1, (2, apart))
+    assert torch.equal(noise.flatten(2), drawn[:, :, : rows * columns])
 
 
 def test_no_width_is_refused():

@@ -246,6 +246,7 @@ def test_whole_pixels_beside_others_are_copied_where_one_product_gives_the_place
     placed = Series.placed
     monkeypatch.setattr(Series, "placed", lambda self, *given: made.append(len(self)) or placed(self, *given))
     images, parameters = pictures(6, 2, 32, 32), torch.tensor(list(STILL.values())).mean(1).repeat(6, 1)
+    images[:2, :, 5, 5] = math.inf  # which nothing beside it survives that is not copied
     parameters[:, 1] = torch.tensor([0.0, 3.0, 0.3, 3.0 + 2.0**-20, math.inf, -40.0])
     parameters[:, 2] = torch.tensor([0.0, -2.0, 0.0, 0.0, 0.0, 0.0])
     field = Translate(4.0).field(parameters, (32, 32))
@@ -270,6 +271,27 @@ def test_a_product_gives_the_places_only_where_a_trial_gives_the_same_bits(size,
     warped = warp(images, Field(own))
     assert bool(used) == expected
     assert torch.equal(warped, warp(images, Field(own.summed())))
+
+
+def test_images_may_be_whole_where_one_pixel_nearly_is_along_both_axes():
+    basis = torch.ones(1, 15)
+    weights = torch.tensor([[3.0, -2.0], [3.0005, -2.0], [3.3, -2.0], [3.0, -2.3], [0.0, 0.0], [math.nan, 1.0]])
+    assert Series(weights[..., None], (3, 5), basis).maybe_whole().tolist() == [0, 1, 4]
+
+
+@pytest.mark.parametrize("member", RECIPES, ids=lambda member: member.name)
+def test_images_are_differentiable_in_a_functional_style_whatever_their_size(member):
+    for size in ((32, 32), (30, 21)):
+        images, field = pictures(2, 1, *size), member.sample(range(2), size)
+        found = torch.func.grad(lambda scale, images=images, field=field: (scale * warp(images, field)).sum())
+        torch.testing.assert_close(found(torch.tensor(1.0)), warp(images, field).sum())
+
+
+def test_bytes_are_rounded_where_displacements_are_trained():
+    images, size = pictures(3, 1, 16, 16, torch.uint8), (16, 16)
+    weights = ThinPlate(3, 3.0).parameters(range(3), size)
+    expected = warp(images, ThinPlate(3, 3.0).field(weights, size))
+    assert torch.equal(warp(images, ThinPlate(3, 3.0).field(weights.requires_grad_(), size)), expected)
 
 
 def test_bytes_are_rounded_to_the_nearest_and_half_way_to_even():

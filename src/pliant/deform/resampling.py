@@ -256,8 +256,8 @@ class _Kept(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        read: Float[Tensor, "n c h w"], copied: Float[Tensor, "n c h w"], whole: Bool[Tensor, "n 1 1 1"]
-    ) -> Float[Tensor, "n c h w"]:
+        read: Shaped[Tensor, "n c h w"], copied: Shaped[Tensor, "n c h w"], whole: Bool[Tensor, "n 1 1 1"]
+    ) -> Shaped[Tensor, "n c h w"]:
         return torch.where(whole, copied, read)
 
     @staticmethod

@@ -18,13 +18,15 @@ from pliant.deform.recipe import Recipe, has_tangent
 _ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multiple of so many columns
 _PATTERNS = 8  # of one product, at least
 _PIXELS = 1 << 16  # of one row, from which on more rows in a product do not make it faster
-_KEPT = 1 << 28  # bytes of one kind of tensor
+_NEARLY = 1e-3  # pixels from whole ones: more than rounding does to displacements of hundreds of pixels
+_TWICE = 1 << 24  # bytes
+_KEPT = 1 << 28  # bytes of one kind of tensor, and of what it is made of
 Make = TypeVar("Make", bound=Callable[..., Tensor])
 
 
 def cached(make: Make) -> Make:
-    """The last results kept, up to 256 MB of them and the last one in any case: tensors that can be trained through,
-    wherever they are first asked for.
+    """The last results kept, up to 256 MB of them with the tensors that they are made of, and the last one in any case:
+    tensors that can be trained through, wherever they are first asked for.
     """
     kept: dict[tuple[Any, ...], Tensor] = {}
 
@@ -37,12 +39,17 @@ def cached(make: Make) -> Make:
                 tensor = make(*arguments)
         kept[arguments] = tensor  # behind all others
         for oldest in list(kept)[:-1]:
-            if sum(other.nbytes for other in list(kept.values())) <= _KEPT:
+            if sum(_bytes(*made_of, other) for made_of, other in list(kept.items())) <= _KEPT:
                 break
             kept.pop(oldest, None)
         return tensor
 
     return made  # pyright: ignore[reportReturnType]
+
+
+def _bytes(*things: Any) -> int:
+    """Of the tensors among them."""
+    return sum(thing.nbytes for thing in things if isinstance(thing, Tensor))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,22 +101,26 @@ class Series(Recipe):
         return _products(weights, _placing(self.basis, pixels, scale), room.view(len(weights), -1)).reshape(room.shape)
 
     def placeable(self, pixels: Float[Tensor, "2 h w"], scale: float) -> bool:
-        """Whether `placed` gives to the bit what scaling the displacements and adding them does; on a CPU, where the
-        scale is a power of two, which rounds nothing.
+        """Whether `placed` gives to the bit what scaling the displacements and adding them does: on a CPU, where the
+        scale is a power of two, which rounds nothing; and the patterns are few, so that they may be kept twice.
         """
         here = pixels.device.type == "cpu" and pixels.dtype == self.weights.dtype and math.frexp(scale)[0] == 0.5
-        return here and len(_placing(self.basis, pixels, scale)) > 0
+        if not here or self.basis.nbytes > _TWICE:
+            return False
+        try:
+            self.weights.detach().numpy()
+        except RuntimeError:  # in a transform of torch.func, whose tensors may hold no numbers
+            return False
+        return len(_placing(self.basis, pixels, scale)) > 0
 
     def maybe_whole(self) -> Int[Tensor, " some"]:
-        """The places of images whose displacements can be whole pixels everywhere: those of one pixel are, but for what
-        rounding does to a sum of as many products. On a CPU.
-        """
-        # NumPy starts an operation several times as fast.
+        """The images whose displacements can be whole pixels everywhere: at one pixel they nearly are. On a CPU."""
+        # NumPy starts an operation several times as fast, and wakes no other thread for it.
         weights = self.weights.detach().numpy().reshape(-1, len(self.basis))
         pattern = np.ascontiguousarray(self.basis.numpy()[:, self.basis.shape[1] // 3])
         with np.errstate(all="ignore"):
-            one, size = weights @ pattern, np.abs(weights) @ np.abs(pattern)
-            near = np.abs(one - np.rint(one)) <= len(pattern) * np.finfo(one.dtype).eps * size
+            one = weights @ pattern
+            near = np.abs(one - np.rint(one)) < _NEARLY
         return torch.from_numpy(np.flatnonzero(near[::2] & near[1::2]))
 
     @property

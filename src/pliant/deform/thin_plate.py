@@ -8,7 +8,6 @@ from jaxtyping import Float
 from scipy.special import xlogy
 from torch import Tensor
 
-from pliant import draws
 from pliant._checks import require
 from pliant.deform.contract import Deformation, Source
 from pliant.deform.field import Field
@@ -44,7 +43,7 @@ class ThinPlate(Deformation):
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 2 points"]:
         """Displacements (x, then y) of the control points, pixels; the points run row by row."""
         numbers = source.uniform(2 * self.grid**2)
-        return draws.scaled(numbers, 2 * pixels(self.reach, size[1]), less=0.5).unflatten(1, (2, self.grid**2))
+        return numbers.sub_(0.5).mul_(2 * pixels(self.reach, size[1])).unflatten(1, (2, self.grid**2))
 
     def within(self, parameters: Float[Tensor, "n 2 points"], size: tuple[int, int]) -> Float[Tensor, "n 2 points"]:
         """No control point moves further than the reach along an axis."""
