@@ -39,7 +39,6 @@ FAMILIES: dict[str, pliant.Deformation] = {
     "Scale": pliant.Scale("4%"),
     "Shear": pliant.Shear("4%"),
     "Affine": pliant.Affine((-10, 10), ("-4%", "4%"), ("-4%", "4%"), (0.9, 1.1), (-5, 5)),
-    "Lie": pliant.Lie("rotation"),
     "Pose": pliant.Pose("4%", "40%"),
     "Circular": pliant.Circular("50%"),
     "Elastic": pliant.Elastic("22%", "3.2%"),

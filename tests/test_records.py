@@ -119,11 +119,11 @@ def test_damaged_files(tmp_path):
     path = tmp_path / "record"
     path.write_bytes(b'{"run": "max_po')
     assert refused(records.read_json, path) == (
-        f"{path} is damaged, it holds no JSON (Unterminated string starting at: line 1 column 9 (char 8)): "
-        "delete it and run again"
+        f"{path} holds no JSON (Unterminated string starting at: line 1 column 9 (char 8)): "
+        "mend it, or delete it and run again"
     )
     path.write_bytes(b"\xff\xfe\xfa")
-    assert refused(records.read_json, path).startswith(f"{path} is damaged, it holds no JSON (")
+    assert refused(records.read_json, path).startswith(f"{path} holds no JSON (")
     path.write_bytes(b"PAR1 cut off")
     assert refused(records.read_table, path) == (
         f"{path} is damaged, it holds no parquet table: delete it and run again"

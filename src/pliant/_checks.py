@@ -14,7 +14,7 @@ def unknown(kind: str, value: str, known: Iterable[str], remedy: str = "") -> In
     near = difflib.get_close_matches(value, names, n=3, cutoff=0.5)
     if near:
         hint = f"Did you mean {_either(near)}?"
-    elif len(names) <= 12:
+    elif len(names) <= 24:
         hint = f"Known: {', '.join(names)}."
     else:
         hint = f"There are {len(names)} to choose from."

@@ -113,7 +113,7 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(content)
     except ValueError as error:
-        raise InputError(f"{path} is damaged, it holds no JSON ({error}): delete it and run again") from error
+        raise InputError(f"{path} holds no JSON ({error}): mend it, or delete it and run again") from error
 
 
 def read_table(path: Path | str) -> pd.DataFrame:

@@ -39,7 +39,7 @@ def test_what_it_refuses(nets, capsys):
         assert cli.run(["compare", *arguments]) == 2
         return capsys.readouterr().err.strip()
 
-    assert refused(nets[0]) == "pliant: 1 models: name two or more to compare"
+    assert refused(nets[0]) == "pliant: name two or more models to compare, got 1"
     assert refused(*nets, "--weights", "a.safetensors") == "pliant: 1 files of weights for 2 models: one for each"
     assert refused(*nets, "--draws", "0").startswith("pliant: draws=0:")
     assert refused(*nets, "--shift", "300%") == (

@@ -114,7 +114,9 @@ def test_bad_images_are_listed_or_refused(here, capsys):
 
 
 def test_bad_settings(here, capsys):
+    (here / "photos").mkdir()
     assert "no images" in bad(capsys)
+    assert "photos is a folder: name its images, as in photos/*.jpg" in bad(capsys, "photos")
     assert "unknown family 'thin'" in bad(capsys, "0.png", "--family", "thin")
     assert "--family sequence: it has no single strength" in bad(capsys, "0.png", "--family", "sequence")
     assert "'far' is no length" in bad(capsys, "0.png", "--strength", "far")

@@ -56,6 +56,14 @@ def test_only_cells_of_the_same_data_set_must_have_the_same_images(tmp_path):
     assert len(Results.read(folder).records) == len(plan.cells)
 
 
+def test_a_run_of_the_demo_is_no_study(tmp_path):
+    (tmp_path / "data.json").write_text("{}")
+    with pytest.raises(
+        InputError, match=r"is a run of `pliant demo`: it makes no claims .*, `pliant report` shows it$"
+    ):
+        Results.read(tmp_path)
+
+
 def test_another_schema_and_another_plan_are_refused(folder):
     path = folder / PLAN.cells[0].name / "record.json"
     record = records.read_json(path)

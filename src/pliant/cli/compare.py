@@ -119,7 +119,7 @@ def compare(
     """
     metric = metric.replace("-", "_")
     metric_named(metric)
-    require(len(models) >= 2, f"{len(models)} models: name two or more to compare")
+    require(len(models) >= 2, f"name two or more models to compare, got {len(models)}")
     require(len(weights) in (0, len(models)), f"{len(weights)} files of weights for {len(models)} models: one for each")
     require(limit == 0 or limit >= 2, f"limit={limit}: at least 2 images, or 0 for all")
     require(budget >= 0, f"budget={budget}: steps of the search, or 0 for none")

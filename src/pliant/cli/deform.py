@@ -54,7 +54,8 @@ def deform(
     family
         thin-plate, max-entropy, elastic, pose, translate, rotate, scale, shear, circular.
     strength
-        How far the deformation reaches: a share of the width (4.5%) or pixels (10px).
+        How far the deformation reaches: a share of the width (4.5%) or pixels (10px). That of elastic is before its
+        noise is smoothed: images move by less than a tenth of it.
     points
         Control points a side of a thin plate.
     padding
@@ -73,6 +74,8 @@ def deform(
         Leave out images that cannot be used, and list them, or refuse to go on.
     """
     require(len(images) > 0, "no images: name the files to deform")
+    for path in images:
+        require(not path.is_dir(), f"{path} is a folder: name its images, as in {path / '*.jpg'}")
     names = _names(images, out)
     records.check_writable(out)
     console = Console()

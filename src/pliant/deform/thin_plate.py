@@ -43,7 +43,10 @@ class ThinPlate(Deformation):
     def drawn(self, source: Source, size: tuple[int, int]) -> Float[Tensor, "n 2 points"]:
         """Displacements (x, then y) of the control points, pixels; the points run row by row."""
         numbers = source.uniform(2 * self.grid**2)
-        return numbers.sub_(0.5).mul_(2 * pixels(self.reach, size[1])).unflatten(1, (2, self.grid**2))
+        moved = numbers.numpy()  # which wakes no other thread
+        moved -= 0.5
+        moved *= 2 * pixels(self.reach, size[1])
+        return numbers.unflatten(1, (2, self.grid**2))
 
     def within(self, parameters: Float[Tensor, "n 2 points"], size: tuple[int, int]) -> Float[Tensor, "n 2 points"]:
         """No control point moves further than the reach along an axis."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pliant import records
-from pliant._checks import InputError
+from pliant._checks import InputError, require
 from pliant.plan import Cell, Plan
 
 _RAW = ("image", "median")
@@ -42,6 +42,8 @@ class Results:
         belong to the folder's plan or cannot be compared, as `ended` does.
         """
         folder = Path(folder)
+        told = "it makes no claims and no figures of the paper, `pliant report` shows it"
+        require(not (folder / "data.json").exists(), f"{folder} is a run of `pliant demo`: {told}")
         plan = Plan.from_json(records.read_json(folder / "plan.json"))
         cells = {cell.name: cell for cell in plan.cells}
         done, failed = ended(folder, plan)
