@@ -34,10 +34,11 @@ def cached(make: Make) -> Make:
     def made(*arguments: Any) -> Tensor:
         # Without a lock, which a fork would copy as it is: threads may make the same twice.
         tensor = kept.pop(arguments, None)
-        if tensor is None:
-            with torch.inference_mode(False):
-                tensor = make(*arguments)
-        kept[arguments] = tensor  # behind all others
+        if tensor is not None:
+            kept[arguments] = tensor  # behind all others
+            return tensor
+        with torch.inference_mode(False):
+            tensor = kept[arguments] = make(*arguments)
         for oldest in list(kept)[:-1]:
             if sum(_bytes(*made_of, other) for made_of, other in list(kept.items())) <= _KEPT:
                 break
