@@ -15,6 +15,7 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import ledger
@@ -28,6 +29,7 @@ import pliant
 
 SHAPES = ((64, 3, 224, 224), (2048, 3, 32, 32))
 LARGE = (256, 3, 224, 224)  # on a GPU
+RUNS = 9
 SHARE = 16  # the slow ones get one image in so many; their times are scaled
 DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
 FAMILIES: dict[str, pliant.Deformation] = {
@@ -118,12 +120,16 @@ def theirs(images: Tensor) -> dict[str, tuple[int, Callable[[], Any]]]:
 
 
 def measured(shape: tuple[int, int, int, int], repeats: int, others: bool) -> dict[str, Any]:
-    """Milliseconds of everything on one batch, and ratios to F.grid_sample; on a GPU also to the time of a copy."""
+    """Milliseconds of everything on one batch, and ratios to F.grid_sample, ours with the least and the largest of some
+    runs, for the pace of a machine changes; on a GPU also to the time of a copy.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
     grid = grids(FAMILIES["ThinPlate"].sample(range(len(images)), (shape[2], shape[3]), device=device))
     alone: Callable[[], Any] = lambda: F.grid_sample(images, grid, align_corners=False)  # noqa: E731
-    seconds = ledger.interleaved({"grid_sample": alone, **ours(images)}, repeats)
+    rounds = [ledger.interleaved({"grid_sample": alone, **ours(images)}, repeats) for _ in range(RUNS)]
+    ratios = {name: [each[name] / each["grid_sample"] for each in rounds] for name in rounds[0]}
+    seconds = {name: median(each[name] for each in rounds) for name in rounds[0]}
     if others:
         runs = theirs(images)
         slow = ledger.interleaved({name: run for name, (_, run) in runs.items()}, 2)
@@ -132,7 +138,9 @@ def measured(shape: tuple[int, int, int, int], repeats: int, others: bool) -> di
         **(copying(images, repeats) if device == "cuda" else {}),
         "shape": shape,
         "milliseconds": {name: 1e3 * value for name, value in seconds.items()},
-        "ratio_to_grid_sample": {name: value / seconds["grid_sample"] for name, value in seconds.items()},
+        "ratio_to_grid_sample": {name: value / seconds["grid_sample"] for name, value in seconds.items()}
+        | {name: median(found) for name, found in ratios.items()},
+        "least_and_largest_ratio": {name: (min(found), max(found)) for name, found in ratios.items()},
     }
 
 
@@ -192,7 +200,7 @@ def section(record: dict[str, Any]) -> list[str]:
     lines += [record["note"], ""] if "note" in record else []
     lines += [f"| | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for name in results[0]["ratio_to_grid_sample"]:
-        ratios = " | ".join(f"{result['ratio_to_grid_sample'][name]:.2f}" for result in results)
+        ratios = " | ".join(_with_range(result, name) for result in results)
         label = name if name in ("grid_sample",) or name in theirs_names(results) else f"pliant `{name}`"
         lines.append(f"| {label} | {ratios} |")
     times = ", ".join(f"{result['milliseconds']['grid_sample']:.1f} ms" for result in results)
@@ -217,6 +225,13 @@ def section(record: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _with_range(result: dict[str, Any], name: str) -> str:
+    """The ratio, and between what it lay in several runs."""
+    ratio = f"{result['ratio_to_grid_sample'][name]:.2f}"
+    low, high = result.get("least_and_largest_ratio", {}).get(name, (1.0, 1.0))
+    return ratio if low == high else f"{ratio} ({low:.2f} to {high:.2f})"
+
+
 def theirs_names(results: list[dict[str, Any]]) -> set[str]:
     """Names of other libraries' runs: they begin with a library."""
     known = ("torchvision", "kornia", "albumentations", "MONAI", "scikit-image")
@@ -226,7 +241,7 @@ def theirs_names(results: list[dict[str, Any]]) -> set[str]:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=21)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out")
     parser.add_argument("--ours", action="store_true", help="leave the other libraries out, and docs/speed.md as it is")
     arguments = parser.parse_args()
