@@ -183,7 +183,8 @@ def page(records: list[dict[str, Any]]) -> str:
         "# Speed of deformations",
         "",
         "Made by `uv run --group bench python benchmarks/warp.py`: draw, field and warp of a batch, in times of "
-        "`F.grid_sample` alone on the same images and as many grids, in one run; fp32 unless said otherwise. "
+        "`F.grid_sample` alone on the same images and as many grids, in one process; fp32 unless said otherwise. "
+        "Where a range stands, several runs lay between its ends, and their median is before it. "
         f"Other libraries were given one image in {SHARE}, and their times scaled.",
         "",
     ]
