@@ -19,7 +19,7 @@ _ROWS, _COLUMNS = 16, 16  # of one product: so many rows at least, and a multipl
 _PATTERNS = 8  # of one product, at least
 _PIXELS = 1 << 16  # of one row, from which on more rows in a product do not make it faster
 _NEARLY = 1e-3  # pixels from whole ones: more than rounding does to displacements of hundreds of pixels
-_TWICE = 1 << 24  # bytes
+_TWICE = 1 << 24  # bytes of patterns that are kept a second time, for finding places
 _KEPT = 1 << 28  # bytes of one kind of tensor, and of what it is made of
 Make = TypeVar("Make", bound=Callable[..., Tensor])
 
